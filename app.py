@@ -34,26 +34,28 @@ from engine.spec.limits import TABLES
 from engine.spec.run import RunSpec
 from engine.store.run_view import RunState
 from ui import form, header, serve
+from ui.choices import change_choices
 from ui.compare.run_list import refresh_runs
 from ui.compare.tab import CompareTab
 from ui.context import Context
 from ui.data.tab import DataTab, wire_data
 from ui.export import build_export
 from ui.form import DataInputs
-from ui.handlers import QUIET, bind, log_to_file
+from ui.handlers import LATEST, QUIET, bind, log_to_file
 from ui.model.tab import ModelTab, show_chosen_model, wire_model
 from ui.runs import queue
-from ui.runs.tab import RunsTab, wire_adapter_adding
-from ui.train import fill_form, live, memory
+from ui.runs.tab import RunsTab, refresh_table, wire_adapter_adding
+from ui.train import fill_form, live, restore
 from ui.train.fill_form import suited_spec
-from ui.train.tab import TrainTab, form_widgets
-from ui.train.wiring import Before, wire_train
+from ui.train.tab import TrainTab, form_widgets, label_start
+from ui.train.wiring import Before, Kept, wire_train
 
-# The page takes the tab it should open with, unless the user has already chosen another one or has
-# the menu open.
+# The page takes the tab that it was on before a reload, else the one it should open with, unless
+# the user has already chosen another one or has the menu open.
 UNLESS_CHOSEN = """(first) => document.querySelector("#nav [data-tab-id=data][aria-selected=true]")
     && !document.querySelector("#nav .overflow-dropdown:not(.hide)")
-    ? {__type__: "update", selected: first} : {__type__: "update"}"""
+    ? {__type__: "update", selected: HoneTabs.before() || first} : {__type__: "update"}"""
+READY = "() => HoneReady()"  # what was chosen is on the page, which may be shown now
 
 MOST_WAITING = 300  # events of all pages that are in the queue
 
@@ -63,6 +65,7 @@ class Page:
 
     def __init__(self, ctx: Context, blocks: gr.Blocks) -> None:
         self.blocks = blocks
+        self.pushed = header.build_header(ctx, blocks)
         with gr.Tabs(elem_id="nav") as self.tabs:
             self.data, self.model = DataTab(ctx), ModelTab(ctx)
             self.train, self.compare = TrainTab(ctx), CompareTab(ctx)
@@ -70,6 +73,11 @@ class Page:
             self.runs = RunsTab(ctx)
         # The tab to open with, for the page to take or leave.
         self.first = gr.HTML(visible=False)
+        self.opened = gr.State(0)  # changes once the page shows what was chosen
+        self.kept = gr.State(None)  # the form as it is kept (ui.choices)
+        train = self.train
+        # What is kept together with the fields, and whether it may be kept.
+        self.form_now = [self.opened, self.kept, train.recipes.recipe, train.settings.group]
         fields = self.data.fields | {"model.source": self.model.source} | self.train.fields
         # Every widget of the form by its path, in the order of ``form.FORM_PATHS``.
         self.fields: dict[str, Any] = {path: fields[path] for path in form.FORM_PATHS}
@@ -79,8 +87,8 @@ def create_app(ctx: Context) -> gr.Blocks:
     """The whole page. What is somebody's is not in it: that comes when he opens it."""
     log_to_file(ctx.engine.store.root / "app.log")
     with gr.Blocks(title="Hone", fill_width=True, analytics_enabled=False) as blocks:
-        header.build_header(ctx, blocks)
         page = Page(ctx, blocks)
+        wire_choices(ctx, page)
         chosen = wire_dataset_choice(ctx, page)
         counted = wire_data_view(ctx, page)
         wire_settings(ctx, page, chosen, counted)
@@ -89,6 +97,39 @@ def create_app(ctx: Context) -> gr.Blocks:
     # Not api_open: whoever speaks to the page directly waits in the queue as the page does.
     blocks.queue(default_concurrency_limit=8, max_size=MOST_WAITING, api_open=False)
     return blocks
+
+
+def wire_choices(ctx: Context, page: Page) -> None:
+    """The page opens with what its owner has chosen, keeps it, and follows his other pages."""
+    train, lists = page.train, {"own_recipes": page.train.own_recipes.saved}
+    lists |= {path: page.fields[path] for path in restore.LIST_FIELDS}
+    chosen = form_widgets(train, page.fields) | {"kept": page.kept, "live": train.live}
+    opening = chosen | lists | {"opened": page.opened, "start": train.card.start}
+    opening |= {"first": page.first, "settled": page.data.settled}
+    open_page = bind(restore.open_page, ctx, first_tab, outputs=opening)
+    opened = page.blocks.load(open_page, None, list(opening.values()), **QUIET)
+    opened.then(None, page.first, page.tabs, js=UNLESS_CHOSEN, api_visibility="private")
+    opened.then(None, js=READY, api_visibility="private")
+    wire_keeping(ctx, page)
+    chosen["settled"] = page.data.settled
+    catch_up = bind(restore.catch_up, ctx, outputs=chosen)
+    page.pushed.choices_changed(catch_up, page.kept, list(chosen.values()), **QUIET)
+    offer = bind(restore.list_updates, ctx, outputs=lists)
+    page.pushed.lists_changed(offer, page.model.source, list(lists.values()), **QUIET)
+
+
+def wire_keeping(ctx: Context, page: Page) -> None:
+    """What is chosen on the Data tab is kept at once; all else together with its plan.
+
+    By what a person does, where a widget can tell: what follows from it comes with the plan.
+    """
+    fields = page.fields
+    by_hand = [one for one in form.DATA_PATHS if one not in ("data.source", *form.STATE_PATHS)]
+    asked = [fields[path].input for path in by_hand]
+    asked += [fields[path].change for path in form.STATE_PATHS if path != "model.start"]
+    keep = bind(restore.keep_form, ctx, outputs={"kept": page.kept})
+    moments = [page.data.settled.change, *asked]
+    gr.on(moments, keep, page.form_now, page.kept, inputs_kwargs=fields, **LATEST)
 
 
 def wire_dataset_choice(ctx: Context, page: Page) -> Dependency:
@@ -107,27 +148,24 @@ def wire_data_view(ctx: Context, page: Page) -> Dependency:
     inputs = DataInputs(model, {path: fields[path] for path in form.DATA_PATHS})
     # Not on a change of the source itself: the settings of the rows before are reset first.
     changed = [field.change for path, field in inputs.fields.items() if path != "data.source"]
-    # A page that opens selects its first tab, which is this one.
-    moments = [data.tab.select, data.settled.change, model.change, *changed]
-    return wire_data(ctx, data, inputs, page.blocks.load, moments)
+    moments = [page.opened.change, data.tab.select, data.settled.change, model.change, *changed]
+    return wire_data(ctx, data, inputs, moments)
 
 
 def wire_settings(ctx: Context, page: Page, chosen: Dependency, counted: Dependency) -> None:
     """Describe the chosen model; the Train tab then follows model and data."""
-    model = page.model
-    events = [page.blocks.load, model.source.change]
+    model, opened = page.model, page.opened.change
+    events = [opened, model.source.change]
     described = gr.on(events, bind(show_chosen_model, ctx), model.source, model.about, **QUIET)
     fields, train = page.fields, page.train
-    wire_train(ctx, train, fields, Before(page.blocks.load, described, chosen, counted))
-    recipe = [train.recipes.recipe, train.recipes.note]
-    memory.wire_memory(ctx, model, fields, train.refreshed, recipe)
-    wire_model(ctx, model, page.blocks)
+    settled, kept = page.data.settled, Kept(page.form_now, page.kept)
+    before = Before(opened, described, chosen, counted, settled, model, kept)
+    wire_train(ctx, train, fields, before)
+    wire_model(ctx, model, opened)
 
 
 def wire_navigation(ctx: Context, page: Page) -> None:
     """From one tab to another."""
-    opened = page.blocks.load(bind(first_tab, ctx), None, page.first, **QUIET)
-    opened.then(None, page.first, page.tabs, js=UNLESS_CHOSEN, api_visibility="private")
     page.data.next.click(bind(open_tab, "model"), None, page.tabs, **QUIET)
     page.model.next.click(bind(open_tab, "train"), None, page.tabs, **QUIET)
     page.train.lead.lead(bind(open_tab, "runs"), None, page.tabs, **QUIET)
@@ -139,7 +177,7 @@ def wire_runs(ctx: Context, page: Page) -> None:
     """From a run on the Runs tab to the Train tab: watch it, extend it, train another like it."""
     runs, train = page.runs, page.train
     watched = [page.tabs, train.live]
-    runs.card.open.click(bind(watch_run), runs.picked, watched, **QUIET)
+    runs.card.open.click(bind(watch_run, ctx), runs.picked, watched, **QUIET)
     runs.card.extend.click(
         bind(fill_form.extend_run, ctx), [runs.picked, runs.card.epochs], watched, **QUIET
     )
@@ -151,9 +189,11 @@ def wire_runs(ctx: Context, page: Page) -> None:
         # The tab is opened afterwards: what that triggers must see the form as it is then.
         filled.success(bind(open_tab, "train"), None, page.tabs, **QUIET)
     wire_adapter_adding(ctx, runs, page.fields)
-    opened = (page.blocks.load, runs.tab.select, train.tab.select)
-    changed = (train.live.live_change, train.live.change)
-    queue.wire_queue(ctx, runs.queue, train.lead, *opened, *changed)
+    moments = (page.opened.change, runs.tab.select, train.tab.select)
+    pushed = (page.pushed.train_changed, page.pushed.runs_changed)
+    queue.wire_queue(ctx, runs.queue, train.lead, *moments, *pushed)
+    page.pushed.train_changed(bind(label_start, ctx), None, train.card.start, **QUIET)
+    page.pushed.runs_changed(bind(refresh_table, ctx), runs.picked, runs.table, **QUIET)
 
 
 def first_tab(ctx: Context) -> str:
@@ -169,8 +209,9 @@ def open_tab(tab: str) -> gr.Tabs:
     return gr.Tabs(selected=tab)
 
 
-def watch_run(run_id: str) -> tuple[gr.Tabs, str]:
+def watch_run(ctx: Context, run_id: str) -> tuple[gr.Tabs, str]:
     """Show a run on the Train tab."""
+    change_choices(ctx.engine.store, watched=ctx.engine.store.run(run_id).id)
     return gr.Tabs(selected="train"), run_id
 
 

@@ -39,6 +39,16 @@ def format_loss(value: float | None) -> str:
     return "–" if value is None else f"{value:.3f}"
 
 
+def format_rate(value: float) -> str:
+    """A learning rate: 0.0015, 3e-05."""
+    return f"{value:.2g}"
+
+
+def format_drop(first: float, best: float) -> str:
+    """How far a loss has fallen: never "100 %", since something is always left."""
+    return f"{min(99.0, 100 * (1 - best / first)):.0f} %"
+
+
 def format_bytes(size: float) -> str:
     """Bytes of memory or of files on the disk; a GB is 2^30 bytes."""
     kilobytes, megabytes, gigabytes = size / 2**10, size / 2**20, size / 2**30

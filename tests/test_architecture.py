@@ -61,7 +61,7 @@ WORK: Mapping[str, tuple[str, ...]] = {
     ),
 }
 PAGE = ("text", "access", "handlers", "context", "form")
-DRAWN = (*PAGE, "theme", "charts", "confirm")
+DRAWN = (*PAGE, "choices", "theme", "charts", "confirm")
 UI: Mapping[str, tuple[str, ...]] = {
     "text": (),
     "options": (),
@@ -71,6 +71,7 @@ UI: Mapping[str, tuple[str, ...]] = {
     "handlers": ("text", "access"),
     "context": ("text", "access", "handlers"),
     "form": ("text", "handlers", "context"),
+    "choices": PAGE,
     "theme": PAGE,
     "charts": (*PAGE, "theme"),
     "confirm": (*PAGE, "theme"),

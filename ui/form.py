@@ -76,6 +76,13 @@ TARGET_GROUP_NOTES = {
     "all": "learns the most; the usual choice",
 }
 SHARE_CHOICE = ("A share of this data", "")
+# The ids of the folds that fields are in, for links that lead to them; others are in sight.
+FOLDS = {
+    "reading": ("data.shape",),
+    "learning": ("data.goal", "data.learn", "data.max_length", "data.system", "data.template"),
+    "splitting": ("data.held_out", "data.held_out_source"),
+}
+IN_SIGHT = ("data.source", "model.source", "method.rank", "optim.epochs")
 # Fields without a widget of their own: other widgets set them.
 STATE_PATHS = ("data.roles", "data.fixes", "data.left_out", "model.start")
 # Fields that would not get this widget by their type, and its choices; none: those of the field.
@@ -91,6 +98,24 @@ CHOICE_WIDGETS: dict[str, tuple[type[Component], list[tuple[str, str]]]] = {
 }
 
 
+def widget_id(path: str) -> str:
+    """The id of a field's widget on the page."""
+    return "field-" + path.replace(".", "-")
+
+
+def tab_of(path: str) -> str:
+    """The tab that a field's widget is on."""
+    if path == "model.source":
+        return "model"
+    return "data" if path in DATA_PATHS and path != "data.seed" else "train"
+
+
+def fold_of(path: str) -> str:
+    """The id of the fold that a field's widget is in; empty for one in sight."""
+    named = next((fold for fold, paths in FOLDS.items() if path in paths), "")
+    return named or ("more" if tab_of(path) == "train" and path not in IN_SIGHT else "")
+
+
 def make_widget(path: str, **options: Any) -> Component:
     """The widget of a field; ``options`` replace what follows from its declaration."""
     field = specs.spec_field(path)
@@ -99,8 +124,7 @@ def make_widget(path: str, **options: Any) -> Component:
         return gr.State(value)
     widget, own = _widget_type(path, field)
     common = {"label": field.title, "info": field.description, "value": value}
-    elem_id = "field-" + path.replace(".", "-")
-    return widget(**(own | common | {"elem_id": elem_id} | options))
+    return widget(**(own | common | {"elem_id": widget_id(path)} | options))
 
 
 def _widget_type(path: str, field: FieldInfo) -> tuple[type[Component], dict[str, Any]]:
@@ -178,6 +202,19 @@ def to_widget_value(path: str, value: Any) -> Any:
     if isinstance(value, Shape):
         return value.value
     return list(value) if isinstance(value, tuple) else value
+
+
+def is_widget_value(path: str, value: Any) -> bool:
+    """Whether a field's widget can hold this; it may still be out of the field's bounds."""
+    annotation = _without_none(specs.spec_field(path).annotation)
+    if typing.get_origin(annotation) is Literal:
+        return value in typing.get_args(annotation)
+    plain = widget_values(RunSpec(), None)[path]
+    if isinstance(plain, (int, float)) and not isinstance(plain, bool):
+        return value is None or (isinstance(value, (int, float)) and not isinstance(value, bool))
+    if isinstance(plain, list) and isinstance(value, list):
+        return all(isinstance(one, str) for one in value)
+    return isinstance(value, type(plain))
 
 
 def _from_widget_value(path: str, value: Any) -> Any:

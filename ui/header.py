@@ -18,13 +18,19 @@ DEMO_TEXT = (
 )
 
 
-def build_header(ctx: Context, blocks: gr.Blocks) -> None:
-    """Lay it out, with the switch between light and dark."""
+# Of the push channel (push.js): what has changed that the page shows, and may have to ask for.
+PUSHED = ("choices", "lists", "train", "runs", "compare", "export")
+
+
+def build_header(ctx: Context, blocks: gr.Blocks) -> gr.HTML:
+    """Lay it out, with the switch between light and dark; returns the widget whose events say what
+    has changed (``PUSHED``).
+    """
     raw_html(
         f'<header class="top">{logo()}<h1>Hone</h1><span class="grow"></span>'
         f'<span class="chip" title="Where training runs">{escape_html(ctx.engine.device.text)}'
         '</span><button type="button" class="mini theme">Theme</button></header>',
-        js_on_load="HoneTheme(element.querySelector('.theme')); HoneRestart(); HoneLoaded()",
+        js_on_load="HoneTheme(element.querySelector('.theme')); HoneLoaded()",
         elem_id="top",
     )
     limits = ctx.engine.store.limits
@@ -33,6 +39,9 @@ def build_header(ctx: Context, blocks: gr.Blocks) -> None:
     if limits.mode == "users":
         who = raw_html(elem_id="who")
         blocks.load(bind(show_visitor, ctx), None, who, **QUIET)
+    events = [f"{one}_changed" for one in PUSHED]  # Gradio finds them in the script
+    script = f"HonePush.start(); HonePush.follow(element, trigger); {events}"
+    return raw_html(js_on_load=script, visible=True, elem_id="push")
 
 
 def show_visitor(ctx: Context) -> str:

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 
-from engine.store.run_view import RunState
+from engine.store.run_view import RunState, RunView
 
 STATE_LABELS = {
     RunState.QUEUED: "Waiting",
@@ -22,6 +22,16 @@ STATE_LABELS = {
     RunState.FINISHED: "Finished",
     RunState.IMPORTED: "Added",
 }
+
+WORSE = "Finished, worse than before"
+
+
+def state_label(state: RunState, view: RunView) -> str:
+    """A run's state in words, and whether it came to nothing."""
+    if state == RunState.FINISHED and view.got_worse:
+        return WORSE
+    return STATE_LABELS[state]
+
 
 Tile = tuple[str, str, str]  # a figure: label, value, what it is compared with
 ASSETS = Path(__file__).parent / "assets"
@@ -74,6 +84,13 @@ def small_button(event: str, name: str, label: str, about: str, disabled: bool =
         f'data-key="{event} {key}" aria-label="{spoken}"{" disabled" * disabled}>'
         f"{escape_html(label)}</button>"
     )
+
+
+def go_button(tab: str, elem_id: str, label: str, fold: str = "") -> str:
+    """A link within HTML that opens a tab, and a fold, and puts the cursor into a widget."""
+    where = {"go": tab, "to": elem_id, "fold": fold}  # fields.js reads them
+    data = " ".join(f'data-{name}="{escape_html(one)}"' for name, one in where.items())
+    return f'<button type="button" class="go" {data}>{escape_html(label)}</button>'
 
 
 def definition_row(term: str, html: str) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from engine.coach.message import ALARMS, CoachMessage, Tone, loss_drop_text
+from engine.coach.message import ALARMS, CoachMessage, Sign, Tone, loss_drop_text
 from engine.coach.rules import find_sign
 from engine.spec.batch import KTO_COMPARES_FEWER
 from engine.store import events as ev
@@ -45,6 +45,14 @@ def describe_silence(view: RunView, seconds: float) -> CoachMessage:
     return _make_message(
         "bad", f"No sign of life for {format_duration(10 * (seconds // 10))}", text
     )
+
+
+def describe_waiting(working: str) -> CoachMessage:
+    """What to tell the user of a run in the queue; ``working``: what it waits for, if anything."""
+    if not working:
+        return _make_message("info", "Starting", "Its training process is being started.")
+    text = f"It starts by itself when {working} is done."
+    return _make_message("info", "Waiting", text)
 
 
 def _kept_text(view: RunView) -> str:
@@ -107,21 +115,29 @@ def _imported_message(view: RunView) -> CoachMessage:
 
 def _finished_message(view: RunView) -> CoachMessage:
     """What came of it, and what was the matter where something was."""
-    loss = _loss_change(view)
-    if isinstance(view.ended, ev.Finished) and view.ended.early and view.best:
-        title = f"Stopped improving at step {view.best.step}"
-        kept = f"The version of step {view.best.step} is kept"
-        text = f"{kept}; training ended at step {view.ended.step}. {loss}"
+    loss, ended, best = _loss_change(view), view.ended, view.best
+    if isinstance(ended, ev.Finished) and ended.early and best and not view.got_worse:
+        title = f"Stopped improving at step {best.step}"
+        kept = f"The version of step {best.step} is kept"
+        text = f"{kept}; training ended at step {ended.step}. {loss}"
         return _make_message("good", title, text)
     sign = find_sign(view)
     found, action = sign.message, "Now try it on the Compare tab."
-    tone: Tone = "good"
+    tone, title = tone_of_end(view, sign), "Training finished"
+    if view.got_worse:
+        title = "Finished, worse than before"
     if sign.kind in ALARMS:
         loss += f" {found.title}: {found.text[0].lower()}{found.text[1:]}"
-        tone, action = "good" if found.tone == "info" else "warn", sign.after
-    return CoachMessage(
-        tone=tone, title="Training finished", text=loss, evidence=found.evidence, action=action
-    )
+        action = sign.after
+    return CoachMessage(tone=tone, title=title, text=loss, evidence=found.evidence, action=action)
+
+
+def tone_of_end(view: RunView, sign: Sign) -> Tone:
+    """How the end of a run looks."""
+    if view.got_worse:
+        return "bad"
+    alarm = sign.kind in ALARMS and sign.message.tone != "info"
+    return "warn" if alarm else "good"
 
 
 def describe_step_down(event: ev.SteppedDown) -> str:

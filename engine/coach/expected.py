@@ -39,7 +39,7 @@ def check_estimates(view: RunView, state: RunState) -> Iterator[EstimateCheck]:
             what="Peak memory",
             expected=f"{estimate.memory_gb:.1f} GB",
             real=f"{peak:.1f} GB",
-            good=0.85 * peak <= estimate.memory_gb <= 1.15 * peak,
+            good=estimate.memory_gb >= 0.85 * peak,  # less than was said is no harm
         )
     if isinstance(view.ended, ev.Finished):
         yield from _time_checks(estimate, view.ended, state)

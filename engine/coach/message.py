@@ -7,6 +7,7 @@ from typing import Literal, NamedTuple
 from pydantic import BaseModel
 
 from engine.store import events as ev
+from engine.text import format_drop
 
 Tone = Literal["good", "info", "warn", "bad"]
 # How each sign looks, and its headline.
@@ -73,7 +74,6 @@ def accuracy_text(check: ev.Evaluated | None) -> str:
 
 def loss_drop_text(first: float, best: float, check: ev.Evaluated) -> str:
     """How far the held-out loss has fallen, and how many labels are right at its best check."""
-    share = min(99.0, 100 * (1 - best / first))  # never "100 %": something is always left
     right = f" It is {accuracy_text(check)} of them." if accuracy_text(check) else ""
     loss = "Loss on held-out examples"
-    return f"{loss} is down {share:.0f} %, from {first:.3f} to {best:.3f}.{right}"
+    return f"{loss} is down {format_drop(first, best)}, from {first:.3f} to {best:.3f}.{right}"

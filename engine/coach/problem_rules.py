@@ -53,7 +53,7 @@ def answers_leak(curves: CurveLevels) -> Sign | None:
         "leak",
         "It makes hardly any mistakes from the very first step. The prompts may contain the "
         "answers, or the model may have been trained on these rows before.",
-        f"Training loss of the first steps {curves.start.mean:.3f}{held}. Texts that are new to a "
+        f"Training loss of the first steps {curves.start_loss:.3f}{held}. Texts that are new to a "
         "model start above 1.",
         after="Read some rows on the Data tab. If a prompt gives its answer away, take that out.",
     )
@@ -68,14 +68,14 @@ def loss_diverges(curves: CurveLevels) -> Sign | None:
     return make_sign(
         "diverging",
         "The loss rises instead of falling (it diverges): the steps are too large.",
-        f"Training loss {now.mean:.3f} now, {start.mean:.3f} at the start.",
+        f"Training loss {now.mean:.3f} now, {curves.start_loss:.3f} at the start.",
         "Stop the run.",
         _lower_rate(curves),
     )
 
 
 def _lower_rate(curves: CurveLevels) -> str:
-    return f"Start again with a tenth of the learning rate ({curves.top_rate / 10:.1g})."
+    return f"Start again with a lower learning rate ({curves.lower_rate:.1g})."
 
 
 def rate_too_high(curves: CurveLevels) -> Sign | None:
@@ -89,7 +89,7 @@ def rate_too_high(curves: CurveLevels) -> Sign | None:
     )
     if jumped and _held_out_rose(curves):
         numbers = (
-            f"Training loss {start.mean:.3f} at the start, {top.mean:.3f} after the jump, "
+            f"Training loss {curves.start_loss:.3f} at the start, {top.mean:.3f} after the jump, "
             f"{curves.now.mean:.3f} now."
         )
     elif not (numbers := _early_peak_numbers(curves)):
@@ -165,7 +165,8 @@ def _memorises_unchecked(curves: CurveLevels) -> Sign | None:
     early = curves.epoch < 5 or curves.step_count < MIN_STEPS
     if not curves.has_few_examples or early or curves.view.checks or now.mean > 0.05 * start.mean:
         return None
-    numbers = f"Training loss went from {start.mean:.3f} to {now.mean:.3f}; nothing is held out."
+    fell = f"from {curves.start_loss:.3f} to {now.mean:.3f}"
+    numbers = f"Training loss went {fell}; nothing is held out."
     return _too_few_examples(curves, numbers)
 
 
@@ -211,7 +212,7 @@ def nothing_moves(curves: CurveLevels) -> Sign | None:
 
 def _unmoved_numbers(curves: CurveLevels) -> str:
     numbers = (
-        f"Training loss {curves.start.mean:.3f} at the start, {curves.now.mean:.3f} after "
+        f"Training loss {curves.start_loss:.3f} at the start, {curves.now.mean:.3f} after "
         f"{curves.step_count:,} steps"
     )
     first, checks = curves.view.first_loss, curves.view.checks

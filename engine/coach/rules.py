@@ -75,7 +75,7 @@ def learns_well(curves: CurveLevels) -> Sign | None:
 
 
 def _training_numbers(curves: CurveLevels) -> str:
-    return f"training loss {curves.start.mean:.3f} at the start, {curves.now.mean:.3f} now"
+    return f"training loss {curves.start_loss:.3f} at the start, {curves.now.mean:.3f} now"
 
 
 def nothing_held_out(curves: CurveLevels) -> Sign | None:

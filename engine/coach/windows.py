@@ -64,6 +64,18 @@ class CurveLevels:
         return self._window_level(0, max(3, min(self.window, self.step_count // 20)))
 
     @property
+    def start_loss(self) -> float:
+        """The training loss at the start, as it is told: one figure in all of a run."""
+        first = self.view.start_loss
+        return self.start.mean if first is None else first
+
+    @property
+    def lower_rate(self) -> float:
+        """A learning rate to start again with where this one was too high."""
+        advised = self.view.estimated.advised_rate if self.view.estimated else 0.0
+        return min(self.top_rate / 10, advised or math.inf)
+
+    @property
     def now(self) -> Level:
         """Training loss of the newest window."""
         return self._window_level(self.step_count - self.window, self.step_count)

@@ -27,6 +27,7 @@ from engine.estimate import methods
 from engine.estimate.case import Case, OptimizerName, Setup, memory_inputs
 from engine.estimate.memory import fits_budget, largest_batch
 from engine.estimate.methods import LEAST_LENGTH, ROWS_FOR_FULL
+from engine.model.info import ModelInfo
 from engine.spec.method import MethodKind, MethodSpec
 from engine.spec.objective import LABEL_OBJECTIVES
 from engine.text import format_large_number
@@ -77,7 +78,13 @@ def recommend_settings(case: Case, kind: MethodKind | None = None) -> Recommenda
 
 
 def recommend_learning_rate(case: Case, kind: str) -> tuple[float, str]:
-    info = case.info
+    """The learning rate for a method, and why."""
+    preference = (case.preference or "dpo") if case.goal == "prefer" else ""
+    return advised_rate(case.info, kind, preference)
+
+
+def advised_rate(info: ModelInfo, kind: str, preference: str = "") -> tuple[float, str]:
+    """The learning rate for a model and a method; ``preference``: how preferences are learned."""
     if kind == "head":
         return HEAD_RATE, "Usual for a new layer on top of a model that stays as it is."
     full = kind == "full"
@@ -90,8 +97,8 @@ def recommend_learning_rate(case: Case, kind: str) -> tuple[float, str]:
         rate = min(rate, scale * ENCODER_RATE)
     if full:
         reason += " All weights train, so each moves ten times less than an adapter would."
-    if case.goal == "prefer":
-        rate *= PREFERENCE_FACTORS.get(case.preference, 1 / 20)
+    if preference:
+        rate *= PREFERENCE_FACTORS[preference]
         reason += " Preferences need far smaller steps than text."
     return float(f"{rate:.1g}"), reason
 

@@ -94,6 +94,7 @@ def delete_everything(engine: Engine) -> Belongings:
         store.remove_owner()
         return found
     own = [*paths_in(store.runs), *paths_in(store.datasets), *paths_in(store.recipes)]
+    own.append(store.choices_file)
     for path in own:
         if path.name.startswith(".sample-"):
             continue  # Hone's own, for all

@@ -42,27 +42,41 @@ from engine.text import format_bytes
 START_GB = 0.2  # what the checkpoints and the log of a small run take on the disk
 
 
+class Problem(NamedTuple):
+    """Why a run cannot start."""
+
+    text: str
+    field: str = ""  # path of the setting that would mend it
+
+
 class Problems:
     """Collects what is wrong instead of stopping at the first."""
 
-    def __init__(self, found: Iterable[str] = ()) -> None:
+    def __init__(self, found: Iterable[Problem] = ()) -> None:
         self.found = list(found)
 
     @contextmanager
-    def collect(self) -> Iterator[None]:
-        """Add a HoneError that is raised within; a SpecError names one problem a line."""
+    def collect(self, field: str = "") -> Iterator[None]:
+        """Add a HoneError that is raised within; ``field``: the setting that would mend it."""
         try:
             yield
-        except SpecError as error:
-            self.found += str(error).split("\n")
         except HoneError as error:
-            self.found.append(str(error))
+            self.found += problems_of(error, field)
+
+
+def problems_of(error: HoneError, field: str = "") -> list[Problem]:
+    """What an error says; a SpecError may name several problems, one a line."""
+    if isinstance(error, SpecError) and error.fields:
+        return [Problem(text, path) for path, text in error.fields.items()]
+    if isinstance(error, SpecError):
+        return [Problem(text, field or error.field) for text in str(error).split("\n")]
+    return [Problem(str(error), field or error.field)]
 
 
 class Known(NamedTuple):
     """What is known about a run's model and rows; a plan asks for no more than this."""
 
-    problems: tuple[str, ...] = ()
+    problems: tuple[Problem, ...] = ()
     prepared: Prepared | None = None
     info: ModelInfo | None = None  # None until the model has been inspected
     tokens: TokenReport | None = None  # of these rows with these settings
@@ -73,7 +87,7 @@ class Plan(NamedTuple):
     """A run that could be started, as far as it is known."""
 
     spec: RunSpec
-    problems: tuple[str, ...]
+    problems: tuple[Problem, ...]
     prepared: Prepared | None = None
     rows: int = 0  # training rows with target tokens
     case: Case | None = None  # None until the model is known and fits the data
@@ -84,7 +98,7 @@ class Plan(NamedTuple):
     def require(self) -> None:
         """Raise SpecError that names all problems at once."""
         if self.problems:
-            raise SpecError("\n".join(self.problems))
+            raise SpecError("\n".join(one.text for one in self.problems))
 
     @property
     def workload(self) -> Workload | None:
@@ -122,7 +136,7 @@ def make_plan(store: Store, desk: Desk, spec: RunSpec, known: Known) -> Plan:
             prepared.require_usable()
             require_trainable_rows(spec, known.tokens)
     if prepared and spec.model.start:
-        with problems.collect():
+        with problems.collect("model.start"):
             about = DataSummary(prepared.shape, tuple(prepared.labels), tuple(prepared.each_label))
             warm_start.require_compatible(store, spec, about)
     case = estimate = smallest = None
@@ -145,7 +159,7 @@ def make_plan(store: Store, desk: Desk, spec: RunSpec, known: Known) -> Plan:
         require_space(store, smallest.disk if smallest else 0.0)
     with problems.collect():
         quota.require_run_place(store)
-    with problems.collect():
+    with problems.collect("sampling.prompts"):
         quota.require_short_prompts(spec)
     return Plan(spec, tuple(problems.found), prepared, rows, case, estimate, asked=asked)
 
@@ -189,18 +203,18 @@ def require_trainable_rows(spec: RunSpec, tokens: TokenReport | None) -> None:
         )
 
 
-def method_problems(info: ModelInfo, spec: RunSpec) -> list[str]:
+def method_problems(info: ModelInfo, spec: RunSpec) -> list[Problem]:
     """Where the length and the method do not fit the model."""
     problems, method = Problems(), spec.method
-    with problems.collect():
+    with problems.collect("data.max_length"):
         info.check_length(spec.data.max_length)
     if not method.adapts:
         return problems.found
-    with problems.collect():
+    with problems.collect("method.targets"):
         info.resolve_targets(method.targets)
     if problems.found:  # unknown targets must not hide what else is wrong
         method = method.model_copy(update={"targets": _existing_targets(info, method.targets)})
-    with problems.collect():
+    with problems.collect("method.kind"):
         check_method(info, method)
     return problems.found
 
@@ -222,14 +236,15 @@ def _smallest_forecast(case: Case, spec: RunSpec) -> Forecast | None:
         return None
 
 
-def memory_problems(case: Case, estimate: Forecast) -> Iterator[str]:
+def memory_problems(case: Case, estimate: Forecast) -> Iterator[Problem]:
     """A smallest layout that needs more memory than this machine has, whatever else is closed."""
     machine = case.machine
     total = max(machine.free, hardware.total_memory_gb(machine.device) * GB)
     if estimate.fit is None and estimate.fit_needs > total:
-        yield (
+        yield Problem(
             f"Memory: even one example at a time needs about {format_bytes(estimate.fit_needs)}, "
-            f"and this {machine.name} has {format_bytes(total)} in all. {what_helps(estimate)}"
+            f"and this {machine.name} has {format_bytes(total)} in all. {what_helps(estimate)}",
+            "method.kind",
         )
 
 

@@ -133,7 +133,8 @@ def make_spec(values: dict[str, Any]) -> RunSpec:
     try:
         return RunSpec.model_validate(values)
     except ValidationError as error:
-        raise SpecError("\n".join(map(_problem_sentence, error.errors()))) from None
+        found = [(_problem_path(one), _problem_sentence(one)) for one in error.errors()]
+        raise SpecError("\n".join(text for _, text in found), fields=dict(found)) from None
 
 
 # pydantic's kinds of problem in plain words; any other keeps pydantic's own sentence.
@@ -164,8 +165,12 @@ FIELD_RULES = {
 }
 
 
+def _problem_path(problem: Any) -> str:
+    return ".".join(str(part) for part in problem["loc"])
+
+
 def _problem_sentence(problem: Any) -> str:
-    path = ".".join(str(part) for part in problem["loc"])
+    path = _problem_path(problem)
     if problem["type"] == "extra_forbidden":
         return f"'{path}' is not a setting of Hone. Check the spelling, or remove it."
     message = str(problem["msg"]).removeprefix("Value error, ")

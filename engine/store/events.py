@@ -90,6 +90,7 @@ class Estimated(EventBase):
     seconds_low: float  # of the whole run, from the pass that was measured
     seconds_high: float
     checks_seconds: float = 0.0  # of these, by the first check; 0 until it was made
+    advised_rate: float = 0.0  # the learning rate that is advised for this model and method
 
 
 class Step(EventBase):

@@ -14,6 +14,8 @@ from engine.spec.batch import BatchLayout
 from engine.store import events as ev
 from engine.store.score_events import NumberScore, Perplexity, Scored, ScoreEvent
 
+START_STEPS = 5  # whose mean is the loss that a run started at
+
 
 class RunState(StrEnum):
     """Where a run is. The worker's lock decides whether it lives; its events decide the rest."""
@@ -109,6 +111,22 @@ class RunView:
     def first_loss(self) -> float | None:
         """Held-out loss before the first step."""
         return self.checks[0].loss if self.checks and self.checks[0].step == 0 else None
+
+    @property
+    def start_loss(self) -> float | None:
+        """Training loss at the start: of the first steps, so it never changes; None before them."""
+        first = [one for one in self.losses[:START_STEPS] if math.isfinite(one)]
+        enough = len(self.losses) >= min(START_STEPS, self.total_steps or START_STEPS)
+        return sum(first) / len(first) if first and enough else None
+
+    @property
+    def got_worse(self) -> bool:
+        """Whether its best version does worse on held-out rows than before training."""
+        best, first = self.best, self.checks[0] if self.checks else None
+        if best is None or first is None or first.step:
+            return False
+        more_right = (best.accuracy or 0) > (first.accuracy or 0)
+        return best.loss > first.loss and not more_right
 
     @property
     def best(self) -> ev.Evaluated | None:

@@ -7,6 +7,7 @@
       prepared/<key>/  rows as runs use them; may be deleted at any time
       tokens/<key>/    rows as tokens, for a model and its settings; may be deleted at any time
       recipes/         settings that the user has saved under a name, a YAML file each
+      choices.json     what is chosen on the page: data, model, settings, run
       tmp/             uploads and files that are being made
       models/          base models, put here or downloaded (.incoming/ while they are downloaded,
                        .configs/ the configs of models that were looked at)
@@ -40,7 +41,7 @@ SEEN = "seen"  # its time is that of an owner's last sign of life
 SEEN_SECONDS = 60  # how exactly that time is known
 ROOT_NAMES = (
     "runs", "datasets", "prepared", "tokens", "recipes", "tmp", "hub", "models", "locks", OWNERS,
-    "queue.json", "turns.json", "app.log", "aside.log", "desk.log",
+    "queue.json", "turns.json", "choices.json", "app.log", "aside.log", "desk.log",
 )  # fmt: skip
 
 
@@ -57,6 +58,7 @@ class Store:
         self.prepared = self.home / "prepared"
         self.tokens = self.home / "tokens"
         self.recipes = self.home / "recipes"
+        self.choices_file = self.home / "choices.json"  # what is chosen on the page
         self.hub_cache = self.home / "hub"  # parts of the Hub's datasets
         # Uploads of all owners stand in tmp/ itself.
         self.tmp = self.home / "tmp" / "own"

@@ -172,7 +172,9 @@ def unfold(page: Any, box: str) -> None:
     """Open a fold and wait as a person does: Gradio makes its fields then, and sets their values a
     frame later.
     """
-    page.locator(f"{box} button").first.click()
+    head = page.locator(f"{box} button").first
+    if "open" not in (head.get_attribute("class") or "").split():
+        head.click()
     page.locator(f"{box} :is(input, textarea)").filter(visible=True).first.wait_for()
     page.evaluate(
         "new Promise(done => requestAnimationFrame(() =>"

@@ -44,7 +44,7 @@ def test_every_tab(open_page: OpenPage, url: str, size: str) -> None:
             page.locator("[data-run]").first.click()
             page.locator("#run-card").wait_for()
         if tab == "Train":  # a rule of another tab that fits here by its name would squeeze them
-            assert page.locator("#live .samples").bounding_box()["height"] > 100
+            assert page.locator("#live .hero .pair").bounding_box()["height"] > 50
             assert page.locator("#live .figures").bounding_box()["height"] < 80
         if tab == "Model":  # so would one that has the name of its bars
             assert page.locator("#model-memory .bar-row").first.bounding_box()["width"] > 250

@@ -85,7 +85,7 @@ def names(engine: Engine) -> list[str]:
 
 
 def reorders(page: Any, engine: Engine) -> None:
-    wait_for_facts(page, "weights train")  # the model has been read
+    wait_for_facts(page, "weights")  # the model has been read
     page.locator("#train-queue", has_text="3 jobs wait").wait_for()
     page.locator("#train-queue button").click()
     page.get_by_role("button", name="First: third").click()
@@ -114,7 +114,7 @@ def runs_again_with_changes(page: Any, engine: Engine, done: RunDir) -> None:
     picture(page, "runs-queue-1280-light")
     page.locator("#use-settings").click()
     page.locator("#recipe-note", has_text="The settings of “done”").wait_for(timeout=WAIT)
-    wait_for_facts(page, "weights train")
+    wait_for_facts(page, "weights")
     page.locator("#field-optim-epochs input").fill("1")
     page.locator("#start").click()
     page.wait_for_function(
@@ -131,7 +131,7 @@ def trains_on(page: Any, done: RunDir) -> None:
     go(page, "Data")
     choose_option(page, "#field-data-source", "pirate")
     go(page, "Train")
-    wait_for_facts(page, "weights train")
+    wait_for_facts(page, "weights")
     assert shown_rank(page) == "4", "other data leaves what the adapter decides"
     picture(page, "train-on-1280-light")
     page.locator("#forget-start").click()

@@ -20,7 +20,7 @@ def shown_step(page: Any) -> int:
 
 def drawn_points(page: Any) -> int:
     """Points of the training curve that are drawn."""
-    return page.evaluate("document.querySelector('#live .chart').data?.[1]?.x.length ?? 0")
+    return page.evaluate("document.querySelector('#live .chart').data?.[0]?.x.length ?? 0")
 
 
 def until_state(page: Any, state: str, minutes: float = 1) -> None:
@@ -66,7 +66,7 @@ def sees_the_model(page: Any) -> None:
 
 
 def trains_and_watches(page: Any) -> None:
-    page.locator("#train-facts", has_text="weights train").wait_for()
+    page.locator("#train-facts", has_text="weights").wait_for()
     # The other figures change by themselves.
     weights = "document.querySelector('#train-facts dd').innerText"
     before = page.evaluate(weights)
@@ -77,15 +77,17 @@ def trains_and_watches(page: Any) -> None:
     page.locator("#field-optim-epochs input").fill("2")
     page.locator("#start").click()
     page.wait_for_function(
-        "(document.querySelector('#live .chart').data?.[1]?.x.length ?? 0) > 3", timeout=MINUTE
+        "(document.querySelector('#live .chart').data?.[0]?.x.length ?? 0) > 3", timeout=MINUTE
     )
     drawn = drawn_points(page)
     page.wait_for_function(
-        "(n) => document.querySelector('#live .chart').data[1].x.length > n",
+        "(n) => document.querySelector('#live .chart').data[0].x.length > n",
         arg=drawn,
         timeout=MINUTE,
     )
-    page.locator("#live .reply.now").first.wait_for(timeout=MINUTE)
+    page.locator("#live .hero .when", has_text="After step").wait_for(timeout=MINUTE)
+    hero = page.locator("#live .hero").bounding_box()
+    assert hero["y"] + hero["height"] < 900, "what it says now is in sight"
     # What trains does not wait any more.
     page.locator("#train-queue button").wait_for(state="hidden")
     picture(page, "3-train-live")
@@ -106,7 +108,7 @@ def reloads_stops_and_continues(page: Any) -> None:
     until_state(page, "Finished", minutes=4)
     assert shown_step(page) > stopped
     assert page.evaluate(
-        "(x => x.every((v, i) => v === i + 1))(document.querySelector('#live .chart').data[1].x)"
+        "(x => x.every((v, i) => v === i + 1))(document.querySelector('#live .chart').data[0].x)"
     )
     picture(page, "4-train-finished")
 

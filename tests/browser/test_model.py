@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from engine.spec.presets import POCKET_MODEL
-from tests.browser.conftest import OpenPage, Serve, go, picture
+from tests.browser.conftest import OpenPage, Serve, go, picture, unfold
 from tests.engine.work.hub.hub_models import about, fill_models
 from tests.engine.work.hub.hub_server import Hub
 
@@ -175,7 +175,7 @@ def uses_it(page: Any) -> None:
     )
     picture(page, "model-5-here")
     go(page, "Train")
-    page.locator("#train-facts", has_text="You will train on").wait_for(timeout=WAIT)
+    page.locator("#train-facts", has_text="weights").wait_for(timeout=WAIT)
     go(page, "Model")
 
 
@@ -224,7 +224,7 @@ def test_parts_are_chosen_in_the_drawing_and_on_the_train_tab(
 ) -> None:
     page = open_page(serve(home))
     go(page, "Train")
-    page.locator("#train-facts", has_text="weights train").wait_for(timeout=WAIT)
+    page.locator("#train-facts", has_text="weights").wait_for(timeout=WAIT)
     go(page, "Model")
     wait_for_model(page, "Pocket model (ships with Hone)")
     presses_a_part(page)
@@ -266,6 +266,7 @@ def presses_a_part(page: Any) -> None:
     )
     picture(page, "model-7-parts")
     go(page, "Train")
+    unfold(page, "#more")
     assert not page.locator("#field-method-targets input[name=down_proj]").is_checked()
     assert page.locator("#field-method-targets input:checked").count() == 6
     assert page.locator("#group input:checked").get_attribute("value") == "own"
@@ -298,7 +299,7 @@ def takes_groups(page: Any) -> None:
 def changes_what_stands_under_more(page: Any) -> None:
     """Each changes how many weights train, at once; the drawing counts the same."""
     go(page, "Train")
-    page.locator("#to-more button").click()
+    unfold(page, "#more")
     page.locator("#field-method-layers").wait_for()
     counts = [trained_weights(page)]
 

@@ -15,12 +15,27 @@ def choose_option(page: Any, field: str, option: str) -> None:
     page.get_by_role("option", name=option).first.click()
 
 
+def choose_recipe(page: Any, name: str) -> None:
+    choose_option(page, "#recipe", name)
+
+
 def wait_for_facts(page: Any, words: str) -> None:
-    page.locator("#train-facts", has_text=words).wait_for(timeout=WAIT)
+    """Until the card with the Start button says this."""
+    page.locator("#start-card", has_text=words).wait_for(timeout=WAIT)
+
+
+def open_more(page: Any) -> None:
+    """Open the fold with all settings but the three that matter most."""
+    unfold(page, "#more")
 
 
 def shown_rank(page: Any) -> str:
     return page.locator("#field-method-rank input[type=number]").input_value()
+
+
+def shown_recipe(page: Any) -> str:
+    found: str = page.locator("#recipe input").input_value()
+    return found
 
 
 def test_settings_follow_recipes_methods_and_data(
@@ -30,24 +45,27 @@ def test_settings_follow_recipes_methods_and_data(
     go(page, "Train")
     wait_for_facts(page, "measured on this machine")
     picture(page, "train-before")
-    page.locator("#recipe label", has_text="Quick try").click()
+    open_more(page)
+    choose_recipe(page, "Quick try")
     wait_for_facts(page, "44 steps")
     assert shown_rank(page) == "8"
     choose_option(page, "#field-method-kind", "All weights")
     wait_for_facts(page, "(100 %)")
     assert not page.locator("#field-method-rank").is_visible()
-    assert page.locator("#recipe input:checked").count() == 0, "chosen by hand"
+    assert shown_recipe(page) == "My own settings", "chosen by hand"
     page.wait_for_function(
         "document.querySelector('#field-optim-learning_rate input').value === '0.0002'"
     )
     choose_option(page, "#field-method-kind", "LoRA")
     page.locator("#field-method-rank").wait_for()
     assert shown_rank(page) == "8", "what was hidden was not reset"
-    assert not page.locator("#recipe label", has_text="Classifier").is_visible()
+    page.locator("#recipe input").click()
+    assert not page.get_by_role("option", name="Classifier").is_visible()
+    page.keyboard.press("Escape")
     go(page, "Data")
     choose_option(page, "#field-data-source", "reviews")
     go(page, "Train")
-    page.locator("#recipe label", has_text="Classifier").click()
+    choose_recipe(page, "Classifier")
     wait_for_facts(page, "choose one of 2 labels")
     picture(page, "train-classifier")
     comes_to_rest(page)
@@ -59,7 +77,8 @@ def test_what_comes_late_does_not_undo_what_was_chosen(
     page = open_page(serve(home))
     go(page, "Train")
     wait_for_facts(page, "measured on this machine")
-    page.locator("#recipe label", has_text="Quick try").click()
+    open_more(page)
+    choose_recipe(page, "Quick try")
     wait_for_facts(page, "44 steps")
     go(page, "Data")
     falls_quiet(page)
@@ -81,13 +100,13 @@ def test_what_comes_late_does_not_undo_what_was_chosen(
         one.continue_()
     falls_quiet(page)
     assert page.locator("#field-optim-learning_rate input").input_value() == "0.0002"
-    assert page.locator("#recipe input:checked").count() == 0
+    assert shown_recipe(page) == "My own settings"
     assert not page.locator("#field-method-rank").is_visible()
     assert "follows the method" in page.locator("#recipe-note").inner_text()
     late[0] = True
     waiting.clear()
     for recipe in ("Quick try", "Recommended"):  # faster than the answer
-        page.locator("#recipe label", has_text=recipe).click()
+        choose_recipe(page, recipe)
     page.wait_for_timeout(300)
     late[0] = False
     assert waiting
@@ -96,10 +115,7 @@ def test_what_comes_late_does_not_undo_what_was_chosen(
     number = "#field-method-rank input[type=number]"
     page.wait_for_function(f"document.querySelector('{number}')?.value === '16'", timeout=WAIT)
     falls_quiet(page)
-    assert (
-        shown_rank(page) == "16"
-        and page.locator("#recipe input:checked").get_attribute("value") == "Recommended"
-    )
+    assert shown_rank(page) == "16" and shown_recipe(page) == "Recommended"
 
 
 def comes_to_rest(page: Any) -> None:
@@ -134,7 +150,7 @@ def test_own_recipes_are_kept_taken_and_brought(
 ) -> None:
     page = open_page(serve(home))
     go(page, "Train")
-    wait_for_facts(page, "weights train")
+    wait_for_facts(page, "weights")
     unfold(page, "#my-recipes")
     page.locator("#recipe-name :is(input, textarea)").fill("My <b>first</b>")
     page.locator("#save-recipe").click()
@@ -167,6 +183,7 @@ def test_a_list_stays_whole_while_it_is_open(open_page: OpenPage, serve: Serve, 
         "**/queue/join*", lambda route: waiting.append(route) if late[0] else route.continue_()
     )
     go(page, "Train")
+    open_more(page)
     page.locator("#field-method-kind input").click()
     option = page.get_by_role("option", name="All weights")
     option.wait_for()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +11,7 @@ import pytest
 from engine.spec import presets
 from engine.store.run_view import RunState
 from engine.store.workspace import Store
-from tests.browser.conftest import OpenPage, Serve, go, picture
+from tests.browser.conftest import OpenPage, Serve, go, picture, unfold
 from tests.conftest import idle, wait_for
 
 
@@ -29,9 +28,9 @@ def from_upload_to_merged_model(open_page: OpenPage, serve: Serve, home: Path, p
     page.locator("#data-facts", has_text="a row, longest").wait_for(timeout=60_000)
     picture(page, f"8-file-{path.stem}")
     go(page, "Train")
-    page.locator("#train-facts", has_text=re.compile("You will train on")).wait_for()
+    page.locator("#train-facts", has_text="weights").wait_for()
     page.locator("#field-optim-epochs input").fill("1")
-    page.locator("#to-more button").click()
+    unfold(page, "#more")
     page.locator("#field-sampling-checks input").first.fill("2")
     page.locator("#start").click()
     page.wait_for_function("document.querySelector('#live .run-state')?.textContent")

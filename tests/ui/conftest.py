@@ -10,7 +10,7 @@ import pytest
 
 from engine.store.run_dir import RunDir
 from tests.conftest import wait_for
-from tests.ui.fakes import fake_engine
+from tests.ui.fakes import fake_engine, shown
 from ui import form
 from ui.context import Context
 from ui.train import tab
@@ -33,7 +33,7 @@ def values() -> dict[str, Any]:
 @pytest.fixture
 def finished(ctx: Context, values: dict[str, Any]) -> RunDir:
     """A run that has ended."""
-    run = ctx.engine.store.run(tab.start_run(ctx, **values))
+    run = ctx.engine.store.run(tab.start_run(ctx, *shown(values), **values))
     wait_for(
         run, lambda run: run.state().value == "finished" and not run.queued and not run.alive, 20
     )

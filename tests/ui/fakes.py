@@ -157,3 +157,8 @@ def fake_engine(home: Path, backend: FakeBackend | None = None, limits: Limits =
     engine = Engine(home, backend or FakeBackend(seconds=0.005), limits=limits)
     engine.desk = FakeDesk()  # type: ignore[assignment]
     return engine
+
+
+def shown(values: dict[str, Any]) -> tuple[tuple[str, str], str]:
+    """What the start card names, and the data that the settings fit, of a page at rest."""
+    return (values["data.source"], values["model.source"]), ""

@@ -11,7 +11,9 @@ import re
 import secrets
 from collections import Counter
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import anyio
@@ -20,13 +22,15 @@ from anyio.to_thread import run_sync
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.websockets import WebSocket
 
 from engine.store.workspace import Store
-from ui.access import downloads, event_body
+from ui.access import downloads, event_body, push
 from ui.access.authentication import Authentication
 from ui.access.claims import Claims, OpenPages
 from ui.access.event_body import StrangeBody
 from ui.access.messages import Answering, Refused, again, read_body, uncompressed
+from ui.access.push import PushChannel
 from ui.access.routes import Kind, Route, check_host, check_sender, find_route
 from ui.access.uploads import Uploads
 from ui.access.visitor import Visitor, visitor_of
@@ -54,6 +58,11 @@ class Site:
     claims: Claims = field(default_factory=Claims)
     # Identifies this start of the app, so that a page notices a restart.
     boot: str = field(default_factory=lambda: secrets.token_hex(4))
+
+    @cached_property
+    def channel(self) -> PushChannel:
+        """Over which open pages hear what changes."""
+        return PushChannel(self.store, self.boot)
 
     @property
     def headers(self) -> Mapping[str, str]:
@@ -85,10 +94,24 @@ class Guard:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
             await self.app(scope, receive, send)
-        elif scope["type"] == "websocket":  # the page has none
-            await send({"type": "websocket.close", "code": 1008})
+        elif scope["type"] == "websocket":
+            await self._open_channel(WebSocket(scope, receive, send))
         else:
             await self._answer(scope, receive, Answering(send, self._headers))
+
+    async def _open_channel(self, socket: WebSocket) -> None:
+        """Let a page hear what changes (ui.access.push), if it could also ask for it."""
+        # The same questions as to a request; a browser says of every WebSocket which page opens it.
+        request, visitor = Request({**socket.scope, "type": "http", "method": "POST"}), None
+        with suppress(Refused):
+            check_host(request, self.site.hosts)
+            check_sender(request, forwarded=self.site.framed)
+            if request.scope["path"] == push.PATH:
+                visitor = (await self.site.authentication.admit(request)).visitor
+        if visitor is None:
+            await socket.close(1008)
+        else:
+            await self.site.channel.serve(socket, visitor.owner)
 
     async def _answer(self, scope: Scope, receive: Receive, send: Answering) -> None:
         try:

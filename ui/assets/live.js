@@ -1,174 +1,82 @@
-/* The live panel of the Train tab. It polls ui/train/live.py with a cursor, extends the curves and places
-   the server's words. All text is set with textContent. Survives a reload and a restart of the app. */
+/* The live panel of the Train tab. When the push channel says that its run has changed, it asks ui/train/live.py with a
+   cursor for what is new, extends the curves and places the server's words. All text is set with textContent. */
 window.HoneLive = function (element, props, server, trigger, watch) {
-  const BUCKETS = 500; // intervals that the visible part of a curve is drawn in
-  const PAUSE = { live: 1000, still: 3000, most: 8000 }; // milliseconds between polls
   const $ = (selector) => element.querySelector(selector);
-  const colour = (name) => getComputedStyle(element).getPropertyValue(name).trim();
   const text = (selector, words) => { const e = $(selector); if (e.textContent !== words) e.textContent = words; };
+  const hideEmpty = (selector, words) => { text(selector, words || ''); $(selector).hidden = !words; };
   const make = (tag, words, kind) => {
     const e = document.createElement(tag);
     if (words !== undefined) e.textContent = words;
     if (kind) e.className = kind;
     return e;
   };
-
-  let shown = {}, cursor, data, metric = 'loss', logScale = false, drawn = null, failures = 0, wake = null, state = null, plotly = null;
-  const chart = $('.chart');
+  const curve = window.HoneCurve(element);
+  let shown = {}, cursor, state = null, live = false, asking = false, again = false, samples = [], question = 0, name = '';
 
   function reset(run) {
     cursor = { run: run || '', attempt: -1, index: 0, samples: 0 };
-    data = { steps: [], losses: [], smooth: [], lrs: [], speeds: [], checks: [], best: null, mean: 0, weight: 1 };
-    drawn = null;
-  }
-
-  /* --- curves --- */
-  function addPoints(answer) {
-    const alpha = 2 / (1 + Math.min(50, Math.max(4, answer.total / 30))); // the smooth line averages over about a thirtieth of the run
-    for (const [i, step] of answer.steps.entries()) {
-      const loss = answer.losses[i];
-      data.steps.push(step); data.losses.push(loss); data.lrs.push(answer.lrs[i]); data.speeds.push(answer.speeds[i]);
-      if (loss !== null) { data.mean = (1 - alpha) * data.mean + alpha * loss; data.weight *= 1 - alpha; }
-      data.smooth.push(data.weight < 1 ? data.mean / (1 - data.weight) : null);
-    }
-    data.checks = answer.checks; data.best = answer.best;
-  }
-
-  /* At most two points for each interval, the lowest and the highest, so that no peak is lost. */
-  function thin(y, from, to, buckets, x, out) {
-    const count = to - from;
-    for (let part = 0; part < buckets && count > 0; part += 1) {
-      const low = from + Math.floor(count * part / buckets), high = from + Math.floor(count * (part + 1) / buckets);
-      if (low === high) continue;
-      let least = low, most = low;
-      for (let at = low + 1; at < high; at += 1) { if (y[at] < y[least]) least = at; if (y[at] > y[most]) most = at; }
-      for (const at of least === most ? [least] : least < most ? [least, most] : [most, least]) { x.push(data.steps[at]); out.push(y[at]); }
-    }
-  }
-
-  /* The visible part is drawn finely, the rest coarsely: a zoom shows every step once few enough are visible. */
-  function points(values) {
-    const x = [], y = [], count = values.length, axis = chart.layout?.xaxis;
-    const zoom = axis && axis.autorange === false ? axis.range : [-Infinity, Infinity];
-    let from = 0, to = count;
-    while (from < count && data.steps[from] < zoom[0]) from += 1;
-    while (to > from && data.steps[to - 1] > zoom[1]) to -= 1;
-    from = Math.max(0, from - 1); to = Math.min(count, to + 1);
-    thin(values, 0, from, BUCKETS / 4, x, y);
-    thin(values, from, to, Math.min(BUCKETS, to - from), x, y);
-    thin(values, to, count, BUCKETS / 4, x, y);
-    const last = data.steps[count - 1];
-    if (count && x[x.length - 1] !== last) { x.push(last); y.push(values[count - 1]); } // the line reaches the newest step
-    return { x, y };
-  }
-
-  function traces() {
-    const line = (y, name, color, width) => ({ ...points(y), name, mode: 'lines', line: { color, width }, hovertemplate: '%{y:.4g}' });
-    if (metric === 'rate') return [line(data.lrs, 'learning rate', colour('--train'), 2)];
-    if (metric === 'speed') return [line(data.speeds, 'tokens per second', colour('--train'), 1.5)];
-    const raw = line(data.losses, 'training, each step', colour('--train-soft'), 1);
-    raw.hoverinfo = 'skip'; delete raw.hovertemplate;
-    return [raw, line(data.smooth, 'training', colour('--train'), 2.25), {
-      x: data.checks.map((c) => c[0]), y: data.checks.map((c) => c[1]), name: 'held-out', mode: 'lines+markers', cliponaxis: false, hovertemplate: '%{y:.4f}',
-      line: { color: colour('--held'), width: 2 }, marker: { size: data.checks.length > 40 ? 4 : 8, color: colour('--card'), line: { color: colour('--held'), width: 2 } },
-    }, bestMark()];
-  }
-
-  function bestMark() {
-    const best = data.checks.find((c) => c[0] === data.best);
-    return { x: best ? [best[0]] : [], y: best ? [best[1]] : [], name: 'best', mode: 'markers+text', cliponaxis: false, text: ['best'], textposition: 'top center', hoverinfo: 'skip',
-      textfont: { color: colour('--held'), size: 13 }, marker: { size: 12, symbol: 'star', color: colour('--held') } };
-  }
-
-  function layout() {
-    const axis = { gridcolor: colour('--line'), zeroline: false, linecolor: colour('--line'), tickfont: { color: colour('--muted') }, automargin: true, fixedrange: false };
-    return {
-      margin: { l: 44, r: 14, t: 14, b: 40 }, height: 320, showlegend: false, hovermode: 'x unified', dragmode: 'zoom', uirevision: cursor.run + metric + logScale,
-      paper_bgcolor: 'rgba(0,0,0,0)', plot_bgcolor: 'rgba(0,0,0,0)', font: { family: getComputedStyle(element).fontFamily, size: 12.5, color: colour('--text') },
-      hoverlabel: { bgcolor: colour('--card'), bordercolor: colour('--line'), font: { color: colour('--text') } },
-      xaxis: { ...axis, showgrid: false, title: { text: 'step', font: { color: colour('--muted') } }, rangemode: 'tozero' },
-      yaxis: { ...axis, type: logScale ? 'log' : 'linear', ...(metric === 'rate' ? { tickformat: '.1e' } : {}) },
-    };
-  }
-
-  async function draw() {
-    const ready = data.steps.length > 0 || data.checks.length > 0;
-    $('.chart-empty').hidden = ready; chart.hidden = !ready;
-    if (!ready || !element.offsetParent) return;
-    plotly = await loadPlotly();
-    if (!plotly) return;
-    drawn = [data.steps.length, data.checks.length, data.best].join();
-    await plotly.react(chart, traces(), layout(), { displayModeBar: false, responsive: false });
-    if (!chart.dataset.listens) { chart.dataset.listens = '1'; chart.on('plotly_relayout', zoomed); }
-  }
-
-  /* Draws new points; the zoom stays (uirevision), and a long run costs no more than a short one (points). */
-  function drawNew() {
-    if (drawn !== [data.steps.length, data.checks.length, data.best].join()) return draw();
-  }
-
-  function zoomed() {
-    const axes = chart.layout;
-    $('.whole').hidden = axes.xaxis.autorange !== false && axes.yaxis.autorange !== false;
-    if (data.steps.length > 2 * BUCKETS) draw();
-  }
-
-  /* Kept apart from window.Plotly, where another script may put a copy that knows nothing of this chart. */
-  function loadPlotly() {
-    window.HonePlotly ||= new Promise((done) => {
-      const script = document.createElement('script');
-      script.src = window.HONE_PLOTLY; script.onload = () => done(window.Plotly); script.onerror = () => done(null);
-      document.head.appendChild(script);
-    });
-    return window.HonePlotly;
+    curve.reset(run);
   }
 
   /* --- words --- */
   function showAnswer(answer) {
     $('.live').dataset.empty = String(!answer.state);
+    const place = element.closest('.train');
+    if (place) place.dataset.shown = answer.state ? (answer.live ? 'live' : 'done') : 'none';
     if (!answer.state) {
       const words = answer.problem ? ['bad', 'This cannot be shown now', answer.problem]
-        : ['info', 'Ready when you are', 'Press Start. The default settings work well. The time it will take is shown below the button.'];
+        : ['info', 'Ready when you are', 'Press Start. The settings on the left suit your data and this machine.'];
       return showStatus(...words);
     }
-    const said = answer.sentence;
+    const said = answer.sentence, now = answer.progress;
     showStatus(said.tone, said.title, said.text, said.evidence, said.action);
-    text('.run-name', answer.name); text('.run-state', answer.label); $('.run-state').dataset.state = answer.state;
-    const now = answer.progress;
-    text('.percent', now.percent + ' %'); text('.figures .step', now.step); text('.figures .epoch', now.epoch);
-    text('.elapsed', now.elapsed); text('.left', now.left);
+    name = answer.name;
+    text('.run-name', answer.name); text('.run-state', answer.label); $('.run-state').dataset.state = answer.state; hideEmpty('.run-about', answer.about);
+    text('.percent', now.percent + ' %');
+    for (const part of ['step', 'epoch', 'elapsed', 'left']) hideEmpty('.figures .' + part, now[part]);
     $('.bar').setAttribute('aria-valuenow', now.percent); $('.bar i').style.width = now.percent + '%';
-    for (const [name, [value, note]] of Object.entries(answer.tiles)) { text(`[data-tile=${name}] b`, value); text(`[data-tile=${name}] small`, note); }
-    fill('.run-buttons', answer.buttons, ([event, label]) => button(event, label));
+    for (const tile of element.querySelectorAll('[data-tile]')) {
+      const [value, note] = answer.tiles[tile.dataset.tile] || [];
+      tile.hidden = value === undefined;
+      text(`[data-tile=${tile.dataset.tile}] b`, value || ''); text(`[data-tile=${tile.dataset.tile}] small`, note || '');
+    }
+    fill('.stages', answer.stages || [], stage); $('.stages').hidden = !(answer.stages || []).length;
+    fill('.run-buttons', answer.buttons, button);
     fill('.warnings', answer.warnings, (words) => make('li', words)); $('.warnings').hidden = !answer.warnings.length;
     fill('.outcome tbody', answer.outcome, outcome); $('.outcome').hidden = !answer.outcome.length;
     if (answer.settings) fill('.settings', answer.settings, setting);
-    if (answer.caution !== undefined) { text('.caution', answer.caution); $('.caution').hidden = !answer.caution; }
-    if (answer.samples) fill('.samples', answer.samples, sample, 'The first replies come with the first check.');
+    if (answer.caution !== undefined) hideEmpty('.caution', answer.caution);
+    if (answer.samples) showSamples(answer.samples);
     if (answer.log !== undefined) text('.log pre', answer.log || 'The log is empty.');
+    $('.machine').hidden = !answer.load;
+    if (answer.load) fill('.loads', answer.load, load);
+    const [otherId, otherName] = answer.other || [];
+    $('.other').hidden = !otherId;
+    if (otherId) { text('.other span', `“${otherName}” is at work.`); $('.other button').dataset.run = otherId; }
+    $('.notify').hidden = !answer.live || !window.Notification || Notification.permission !== 'default';
   }
 
   function showStatus(tone, title, words, evidence, action) {
     $('.status').dataset.tone = tone;
-    for (const [part, value] of Object.entries({ title, text: words, evidence, action })) {
-      text('.status-' + part, value || ''); $('.status-' + part).hidden = !value;
-    }
+    for (const [part, value] of Object.entries({ title, text: words, evidence, action })) hideEmpty('.status-' + part, value);
   }
 
   /* Rebuilds a list only when its content changed, so that focus and selection stay. */
-  function fill(selector, items, build, empty) {
+  function fill(selector, items, build) {
     const host = $(selector), mark = JSON.stringify(items);
     if (shown[selector] === mark) return;
     shown[selector] = mark;
     host.replaceChildren(...items.map(build));
-    if (!items.length && empty) host.append(make('p', empty, 'line'));
   }
 
-  function button(event, label) {
-    const e = make('button', label, 'act'); e.type = 'button'; e.dataset.act = event;
-    e.addEventListener('click', () => { for (const b of $('.run-buttons').children) b.disabled = true; trigger(event); setTimeout(() => { shown['.run-buttons'] = null; pollNow(); }, 400); });
+  function button([event, label, about]) {
+    const e = make('button', undefined, 'act'); e.type = 'button'; e.dataset.act = event;
+    e.append(make('b', label), make('small', about));
+    e.addEventListener('click', () => { for (const b of $('.run-buttons').children) b.disabled = true; trigger(event); setTimeout(() => { shown['.run-buttons'] = null; ask(); }, 400); });
     return e;
   }
+
+  function stage([label, when, note]) { const e = make('li', label); e.dataset.when = when; if (note) e.append(make('small', note)); return e; }
 
   function setting([label, value, note]) {
     const e = make('div'), d = make('dd', value);
@@ -183,88 +91,101 @@ window.HoneLive = function (element, props, server, trigger, watch) {
     return e;
   }
 
-  function sample({ prompt, replies }) {
-    const e = make('article', undefined, 'sample'), pair = make('div', undefined, 'pair'), last = replies[replies.length - 1];
-    e.append(make('p', prompt, 'prompt'), pair); pair.append(reply(replies[0]));
-    if (replies.length > 1) pair.append(reply(last, 'now'));
-    if (replies.length > 2) {
-      const between = make('details'); between.append(make('summary', `${replies.length - 2} in between`));
-      for (const one of replies.slice(1, -1)) between.append(reply(one));
-      e.append(between);
-    }
+  function load([label, words, percent]) {
+    const e = make('div', undefined, 'load'), meter = make('div', undefined, 'meter'), bar = make('i');
+    bar.style.width = Math.min(100, percent) + '%'; meter.dataset.hot = percent > 90; meter.append(bar); meter.setAttribute('aria-hidden', 'true');
+    e.append(make('span', label), make('b', words), meter);
     return e;
   }
 
-  function reply({ when, text: words }, kind) {
-    const e = make('div', undefined, 'reply ' + (kind || '')); e.append(make('h4', when), make('p', words || '(an empty reply)'));
-    return e;
-  }
-
-  function loads(items) {
-    fill('.loads', items, ([label, words, percent]) => {
-      const e = make('div', undefined, 'load'), meter = make('div', undefined, 'meter'), bar = make('i');
-      bar.style.width = Math.min(100, percent) + '%'; meter.dataset.hot = percent > 90; meter.append(bar); meter.setAttribute('aria-hidden', 'true');
-      e.append(make('span', label), make('b', words), meter);
+  /* --- what the model says: one question at a time, before beside now --- */
+  function showSamples(found) {
+    samples = found;
+    if (question >= samples.length) question = 0;
+    $('.hero').hidden = !samples.length;
+    fill('.prompts', samples.length > 1 ? samples.map((_, i) => i) : [], (i) => {
+      const e = make('button', String(i + 1), 'mini'); e.type = 'button'; e.setAttribute('aria-label', `Question ${i + 1}`);
+      e.addEventListener('click', () => { question = i; showQuestion(); });
       return e;
     });
+    if (samples.length) showQuestion();
   }
 
-  /* --- the loop --- */
+  function showQuestion() {
+    const { prompt, replies } = samples[question], first = replies[0], last = replies[replies.length - 1];
+    for (const [i, e] of [...$('.prompts').children].entries()) e.setAttribute('aria-pressed', i === question);
+    text('.prompt', prompt); text('.before', first.text || '(an empty reply)');
+    text('.when', replies.length > 1 ? last.when : 'Now');
+    text('.after', replies.length > 1 ? last.text || '(an empty reply)' : 'Not checked yet.');
+    const between = replies.slice(1, -1);
+    $('.between').hidden = !between.length; text('.between summary', `${between.length} in between`);
+    fill('.between div', between, ({ when, text: words }) => { const e = make('div', undefined, 'reply'); e.append(make('h4', when), make('p', words || '(an empty reply)')); return e; });
+  }
+
+  /* --- asking --- */
   async function poll() {
     if ($('.log').open) cursor.log = true; else delete cursor.log;
     const asked = cursor, answer = await server.poll_run({ ...cursor });
-    if (asked !== cursor) return { more: true }; // another run was opened before this answer arrived
-    if (answer.load) loads(answer.load);
-    if (!answer.run) { if (cursor.attempt >= 0) reset(); showAnswer(answer); draw(); return answer; }
-    if (answer.from !== data.steps.length || answer.run !== cursor.run || answer.attempt !== cursor.attempt) { const fresh = cursor.run !== answer.run; reset(answer.run); if (answer.from) return { more: true }; if (fresh) shown = {}; }
+    if (asked !== cursor) return true; // another run was opened before this answer arrived
+    if (!answer.run) { if (cursor.attempt >= 0) reset(); showAnswer(answer); curve.draw(); return false; }
+    if (answer.from !== curve.count() || answer.run !== cursor.run || answer.attempt !== cursor.attempt) {
+      const fresh = cursor.run !== answer.run;
+      reset(answer.run);
+      if (answer.from) return true;
+      if (fresh) { shown = {}; question = 0; }
+    }
     if (props.value !== answer.run) props.value = answer.run; // so that buttons and other tabs know which run is shown
     Object.assign(cursor, { attempt: answer.attempt, index: answer.next, samples: answer.sampled ?? cursor.samples });
-    addPoints(answer); showAnswer(answer);
-    if (!answer.more) drawNew();
-    const before = state; state = answer.state;
-    if (state !== before && (answer.live || before !== null)) trigger('live_change'); // it is queued, runs or has ended
-    return answer;
+    curve.add(answer); showAnswer(answer);
+    if (!answer.more) curve.drawNew();
+    const before = state, wasLive = live;
+    state = answer.state; live = answer.live;
+    if (wasLive && !live && before !== null) tellEnd(answer.label);
+    if (state !== before && (live || before !== null)) trigger('live_change'); // it is queued, runs or has ended
+    return answer.more;
   }
 
-  async function loop() {
-    while (element.isConnected) {
-      let pause = PAUSE.still;
-      if (!document.hidden && element.offsetParent) {
-        try {
-          const answer = await poll();
-          pause = answer.more ? 0 : answer.live ? PAUSE.live : PAUSE.still;
-          failures = 0; $('.offline').hidden = true;
-        } catch (error) {
-          failures += 1; $('.offline').hidden = failures < 2; pause = Math.min(PAUSE.most, 1000 * failures);
-        }
-      } else pause = 500;
-      await new Promise((done) => { wake = done; setTimeout(done, pause); });
-    }
+  /* One question at a time; what changes meanwhile is asked for afterwards. */
+  async function ask() {
+    if (asking) { again = true; return; }
+    asking = true;
+    do {
+      again = false;
+      try { while (await poll()); } catch { break; } // the push channel tells when the app is there again
+    } while (again);
+    asking = false;
   }
-  function pollNow() { if (wake) wake(); }
 
-  $('.whole').addEventListener('click', () => plotly.relayout(chart, { 'xaxis.autorange': true, 'yaxis.autorange': true }));
-  $('.log-scale').addEventListener('click', (e) => { logScale = !logScale; e.currentTarget.setAttribute('aria-pressed', logScale); draw(); });
-  for (const b of element.querySelectorAll('[data-metric]')) b.addEventListener('click', () => {
-    metric = b.dataset.metric;
-    for (const other of element.querySelectorAll('[data-metric]')) other.setAttribute('aria-pressed', other === b);
-    for (const key of element.querySelectorAll('[data-for]')) key.hidden = key.dataset.for !== metric;
-    chart.setAttribute('aria-label', b.textContent + ' by step'); draw();
-  });
-  $('.log').addEventListener('toggle', pollNow);
+  const visible = () => !document.hidden && Boolean(element.offsetParent);
+
+  /* --- the end of a run, for whoever looks elsewhere --- */
+  const title = document.title;
+  function tellEnd(label) {
+    if (visible() && document.hasFocus()) return;
+    document.title = `${label}: ${name} · ${title}`;
+    if (window.Notification && Notification.permission === 'granted') new Notification(`${name}: ${label.toLowerCase()}`, { body: $('.status-text').textContent, tag: cursor.run });
+  }
+  const seenEnd = () => { if (!document.hidden) document.title = title; };
+  window.addEventListener('focus', seenEnd); document.addEventListener('visibilitychange', seenEnd);
+  $('.notify').addEventListener('click', async () => { await Notification.requestPermission(); $('.notify').hidden = true; });
+
+  $('.other button').addEventListener('click', (e) => { reset(e.target.dataset.run); shown = {}; question = 0; state = null; ask(); });
+  $('.log').addEventListener('toggle', ask);
   $('.copy').addEventListener('click', async (e) => { await navigator.clipboard.writeText($('.log pre').textContent); e.target.textContent = 'Copied'; });
-  watch('value', () => { if (props.value !== cursor.run) { reset(props.value); shown = {}; } pollNow(); });
-  new MutationObserver(draw).observe(document.body, { attributes: true, attributeFilter: ['class'] });
-  new ResizeObserver(() => { if (!element.offsetParent) return; if (drawn) plotly.Plots.resize(chart); else draw(); }).observe(chart.parentElement);
+  watch('value', () => { if (props.value !== cursor.run) { reset(props.value); shown = {}; question = 0; state = null; } ask(); });
 
+  window.HonePush.listen((changed) => {
+    if (changed.has('*') || changed.has('runs') || (visible() && changed.has('run ' + cursor.run))) ask();
+  });
+  window.HonePush.watchConnection((down) => { $('.offline').hidden = !down; });
   let seen = false;
-  new ResizeObserver(() => { // polls at once when the tab is opened
-    const visible = Boolean(element.offsetParent);
-    if (visible && !seen) pollNow();
-    seen = visible;
+  new ResizeObserver(() => { // asks at once when the tab is opened
+    const now = Boolean(element.offsetParent);
+    if (now && !seen) ask();
+    seen = now;
   }).observe(element);
+  document.addEventListener('visibilitychange', () => { if (visible()) ask(); });
 
   reset(props.value);
-  setTimeout(plotly, 1500); // loaded before the tab is opened, but after the page
-  loop();
+  setTimeout(ask, 2000); // also where the tab is not open: a run may be at work
 };

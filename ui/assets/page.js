@@ -14,31 +14,6 @@
   const dark = () => (localStorage.getItem(KEY) || (matchMedia('(prefers-color-scheme: dark)').matches ? 'dark' : 'light')) === 'dark';
   const apply = () => document.body.classList.toggle('dark', dark());
   document.addEventListener('DOMContentLoaded', apply);
-  /* A restarted app has lost this page's state and would refuse it in jargon, so the page reloads; so it does where a
-     session has ended, which shows the login page. */
-  window.HoneRestart = function () {
-    let boot = '';
-    setInterval(async () => {
-      if (document.hidden) return;
-      const answer = await fetch('whoami').catch(() => null); // null: there is no app just now
-      if (answer?.status === 401) location.reload();
-      if (!answer?.ok) return;
-      const { boot: now } = await answer.json().catch(() => ({})); // another program may answer there by now
-      boot ||= now;
-      if (now && now !== boot) location.reload();
-    }, 2000);
-  };
-  /* Opens a box elsewhere on the page and scrolls to it. */
-  window.HoneMore = function (element) {
-    element.addEventListener('click', (e) => {
-      const box = document.getElementById(e.target.closest('[aria-controls]')?.getAttribute('aria-controls'));
-      const head = box?.querySelector(':scope > button');
-      if (!head) return;
-      if (!head.classList.contains('open')) head.click();
-      box.scrollIntoView({ block: 'start', behavior: matchMedia('(prefers-reduced-motion: reduce)').matches ? 'auto' : 'smooth' });
-      head.focus({ preventScroll: true });
-    });
-  };
   window.HoneTheme = function (button) {
     const label = () => {
       const words = document.body.classList.contains('dark') ? 'Light' : 'Dark';
@@ -49,3 +24,13 @@
     button.addEventListener('click', () => { localStorage.setItem(KEY, document.body.classList.contains('dark') ? 'light' : 'dark'); apply(); });
   };
 })();
+/* The tab that this browser tab was on before a reload; and the page that stays hidden until it shows what was chosen. */
+window.HoneTabs = (function () {
+  const KEY = 'hone-tab';
+  const shown = () => document.querySelector('#nav [role=tab][aria-selected=true]')?.dataset.tabId || '';
+  window.addEventListener('pagehide', () => sessionStorage.setItem(KEY, shown()));
+  return { before: () => sessionStorage.getItem(KEY), shown };
+})();
+window.HoneReady = () => { document.documentElement.dataset.ready = 'true'; };
+setTimeout(window.HoneReady, 15000); // whatever happens
+document.head.insertAdjacentHTML('beforeend', '<style>html:not([data-ready]) #nav [role=tabpanel] { visibility: hidden; }</style>');

@@ -13,12 +13,7 @@ from ui.context import Context
 from ui.data.add import AddWidgets, wire_adding
 from ui.data.editor import wire_editor
 from ui.data.findings import toggle_fix
-from ui.data.intake import (
-    IntakeWidgets,
-    dataset_choices,
-    held_out_choices,
-    sample_choices,
-)
+from ui.data.intake import IntakeWidgets, sample_choices
 from ui.data.look import DataView, show_data
 from ui.data.pager import wire_pager
 from ui.data.questions import wire_questions
@@ -74,21 +69,12 @@ class DataTab:
             self.fields[path] = form.make_widget(path, **more)
 
 
-def wire_data(
-    ctx: Context, tab: DataTab, inputs: DataInputs, load: Any, moments: list[Any]
-) -> Dependency:
+def wire_data(ctx: Context, tab: DataTab, inputs: DataInputs, moments: list[Any]) -> Dependency:
     """The rows are shown as the chosen model sees them, anew after each of the ``moments``.
 
     Returns the event after which they are counted.
     """
-    pager, held_out_source = tab.view.pager, tab.fields["data.held_out_source"]
-    load(bind(refresh_datasets, ctx), None, [tab.source, held_out_source], **QUIET)
-    wire_pager(ctx, pager, inputs)
+    wire_pager(ctx, tab.view.pager, inputs)
     wire_editor(ctx, tab.view.editor, inputs)
     show = bind(show_data, ctx, tab.view, inputs)
     return gr.on(moments, show, inputs.widgets, tab.view.shown, **LATEST)
-
-
-def refresh_datasets(ctx: Context) -> tuple[Any, Any]:
-    """The lists with the datasets that another page has added."""
-    return gr.update(choices=dataset_choices(ctx)), gr.update(choices=held_out_choices(ctx))

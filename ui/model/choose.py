@@ -28,15 +28,17 @@ class LookUp:
 def model_choices(ctx: Context, source: str = "") -> list[tuple[str, str]]:
     """(label, source) of all base models here, and of ``source`` where it is only looked at."""
     found = [(label, one) for one, label in ctx.model_choices()]
-    found += [(Path(one).name, one) for one in ctx.opened_folders()]
+    opened = ctx.opened_folders()
+    if ctx.policy.may_open_folders and source not in dict(found).values() and _is_folder(source):
+        opened = [*opened, source]  # before the app was started anew
+    found += [(Path(one).name, one) for one in dict.fromkeys(opened)]
     if (name := local.hub_name(source)) and source not in {one for _, one in found}:
         found.append((f"{name} (not downloaded)", source))
     return found
 
 
-def refresh_models(ctx: Context, source: str) -> Any:
-    """The models that are here when the page opens: perhaps more than when the app started."""
-    return gr.update(choices=model_choices(ctx, source))
+def _is_folder(source: str) -> bool:
+    return Path(source).is_absolute() and (Path(source) / "config.json").is_file()
 
 
 def choose_listed(ctx: Context, look_up: LookUp, event: gr.EventData) -> Iterator[tuple[Any, Any]]:

@@ -13,7 +13,7 @@ from ui import form
 from ui.context import Context
 from ui.handlers import EACH_CHANGE, QUIET, bind
 from ui.model import about as model_about
-from ui.model.choose import LookUp, choose_listed, model_choices, refresh_models
+from ui.model.choose import LookUp, choose_listed, model_choices
 from ui.model.download import DownloadedWidgets, DownloadWidgets, wire_downloads
 from ui.model.find import SearchWidgets, list_recommended, open_folder
 from ui.text import line, status_box
@@ -53,17 +53,19 @@ class ModelTab:
                     self.memory = raw_html(elem_id="model-memory")
 
 
-def wire_model(ctx: Context, tab: ModelTab, blocks: gr.Blocks) -> None:
-    """From the lists to the choice, and from the choice to what is shown of it."""
+def wire_model(ctx: Context, tab: ModelTab, opened: Any) -> None:
+    """From the lists to the choice, and from the choice to what is shown of it.
+
+    ``opened``: the event after which the page shows what was chosen.
+    """
     search, source = tab.search, tab.source
     for listed in (search.recommended, search.found, tab.downloaded.listed):
         listed.choose(bind(choose_listed, ctx), tab.look_up, [tab.message, source], **EACH_CHANGE)
-    opened = [search.use_folder.click, search.folder.submit]
-    gr.on(opened, bind(open_folder, ctx), search.folder, [source, search.refused], **QUIET)
+    named = [search.use_folder.click, search.folder.submit]
+    gr.on(named, bind(open_folder, ctx), search.folder, [source, search.refused], **QUIET)
     source.change(bind(follow_choice), [source, tab.look_up], [tab.message, tab.next], **QUIET)
     tab.tab.select(bind(list_recommended, ctx), None, search.recommended, **QUIET)
-    blocks.load(bind(refresh_models, ctx), source, source, **QUIET)
-    wire_downloads(ctx, tab.download, source, blocks.load)
+    wire_downloads(ctx, tab.download, source, opened)
 
 
 # --- handlers ---

@@ -14,7 +14,6 @@ from ui.handlers import EACH_CHANGE, QUIET, bind, event_text
 from ui.text import card, escape_html, line, small_button
 from ui.theme import button_list
 
-QUEUE_POLL_SECONDS = 2.0  # while something works or waits
 ACTS = {"up": "Up", "down": "Down", "first": "First", "out": "Remove"}  # event -> label
 END = "end"  # the job that works, where it gives no sign of life
 # The job of somebody whose name and id are nobody else's business.
@@ -28,14 +27,10 @@ JOB_NAMES = {
 
 
 class QueueList:
-    """The list on the Runs tab, and the clock that keeps it up to date while anything happens.
-
-    Within the Runs tab, since a timer beside the tabs would count as one.
-    """
+    """The list on the Runs tab."""
 
     def __init__(self) -> None:
         self.shown = button_list("queue", EVENTS)
-        self.timer = gr.Timer(QUEUE_POLL_SECONDS, active=False)
 
 
 def build_queue_hint() -> gr.HTML:
@@ -46,18 +41,17 @@ def build_queue_hint() -> gr.HTML:
 def wire_queue(ctx: Context, queue: QueueList, hint: gr.HTML, *moments: Any) -> None:
     """``moments`` are the events after which something may work or wait."""
     shown = [queue.shown, hint]
-    outputs = [*shown, queue.timer]
-    for moment in (queue.timer.tick, *moments):
-        moment(bind(refresh_queue, ctx), shown, outputs, **EACH_CHANGE)
+    for moment in moments:
+        moment(bind(refresh_queue, ctx), shown, shown, **EACH_CHANGE)
     for act in EVENTS:
-        getattr(queue.shown, act)(bind(press_queue_button, ctx, act), shown, outputs, **QUIET)
+        getattr(queue.shown, act)(bind(press_queue_button, ctx, act), shown, shown, **QUIET)
 
 
 # --- handlers ---
 
 
-def refresh_queue(ctx: Context, shown: str | None, hint: str | None) -> tuple[Any, Any, Any]:
-    """List, hint and clock as they are now; what has not changed is left alone."""
+def refresh_queue(ctx: Context, shown: str | None, hint: str | None) -> tuple[Any, Any]:
+    """List and hint as they are now; what has not changed is left alone."""
     engine = ctx.engine
     waiting, total, owner = engine.queue(), engine.count_waiting(), engine.store.owner
     run = engine.endable_run()
@@ -72,13 +66,12 @@ def refresh_queue(ctx: Context, shown: str | None, hint: str | None) -> tuple[An
     return (
         gr.skip() if new_list == shown else new_list,
         gr.skip() if new_hint == hint else new_hint,
-        gr.update(active=bool(waiting or other or engine.live())),
     )
 
 
 def press_queue_button(
     ctx: Context, act: str, shown: str | None, hint: str | None, event: gr.EventData
-) -> tuple[Any, Any, Any]:
+) -> tuple[Any, Any]:
     """Move a job or remove it. Its id comes from the page: the engine checks that it waits."""
     change_queue(ctx, act, event_text(event, "name"))
     return refresh_queue(ctx, shown, hint)

@@ -18,7 +18,7 @@ from ui.data import intake
 from ui.model import choose
 from ui.text import escape_html, line
 from ui.train import settings
-from ui.train.recipes import RECOMMENDED
+from ui.train.recipes import OWN_SETTINGS, RECOMMENDED
 from ui.train.settings import target_choices
 
 ROW_FIELDS = (
@@ -148,7 +148,7 @@ def form_updates(
         gr.Warning(escape_html(text), duration=20)
     return {path: value for path, value in updates.items() if path not in missing} | {
         "filled": "" if "data.source" in missing else source,
-        "recipe": None,
+        "recipe": OWN_SETTINGS,
         "note": line(f"{note} Change what you like, then press Start."),
     }
 

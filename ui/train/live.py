@@ -12,11 +12,14 @@ from engine.coach import coach, expected
 from engine.coach.caution import score_caution
 from engine.errors import HoneError, RunError
 from engine.runs import report
+from engine.runs.advised import advised_rate_of, advised_spec
 from engine.store.run_dir import RunDir
 from engine.store.run_view import RunState, RunView
+from engine.text import format_rate
+from ui.choices import change_choices
 from ui.context import Context
 from ui.handlers import error_message
-from ui.text import STATE_LABELS, read_asset
+from ui.text import read_asset, state_label
 from ui.train import live_parts
 from ui.train.live_parts import add_ending, ending_of, finite_or_none, machine_load
 
@@ -28,8 +31,12 @@ RUN_ACTIONS = {
 }  # fmt: skip
 LIVE_TEMPLATE = read_asset("live.html")
 # Gradio finds the names of the events in the script.
-LIVE_EVENTS = [*RUN_ACTIONS, "compare_run", "live_change"]
+LIVE_EVENTS = [*RUN_ACTIONS, "compare_run", "advised_run", "live_change"]
 LIVE_SCRIPT = f"HoneLive(element, props, server, trigger, watch); {LIVE_EVENTS}"
+STOP = ["stop_run", "Stop and keep", "Ends it and keeps the best version. It can go on later."]
+PAUSE = ["pause_run", "Pause", "Saves this step and waits until you resume it."]
+CANCEL = ["cancel_run", "Cancel", "Ends it without saving what came after the last check."]
+COMPARE = ["compare_run", "Compare with the base model", "Talk to both, side by side."]
 
 
 def poll_run(ctx: Context, cursor: dict[str, Any]) -> dict[str, Any]:
@@ -38,10 +45,13 @@ def poll_run(ctx: Context, cursor: dict[str, Any]) -> dict[str, Any]:
     try:
         run = shown_run(ctx, str(cursor.get("run") or ""))
         if run is None:
-            return {"run": "", "load": machine_load(None)}
+            return {"run": ""}
         alive, queued = run.alive, run.queued == "train"  # before the events: see RunDir.state
         view = run.view()
-        return poll_answer(run, view, view.state(alive, queued), cursor)
+        answer = poll_answer(run, view, view.state(alive, queued), cursor)
+        if answer["state"] == RunState.QUEUED:
+            answer["sentence"] = coach.describe_waiting(ctx.engine.working_now()).model_dump()
+        return answer | {"other": other_run(ctx, run)}
     except Exception as error:
         title, text = error_message(error)
         return {"run": "", "problem": f"{title}. {text}"}
@@ -60,11 +70,28 @@ def shown_run(ctx: Context, run_id: str) -> RunDir | None:
     return next((run for run in readable if run.state() != RunState.IMPORTED), None)
 
 
+def other_run(ctx: Context, shown: RunDir) -> list[str]:
+    """Id and name of another run that works or waits, while the shown one does not."""
+    live = ctx.engine.live()
+    if not live or shown.id in {run.id for run in live}:
+        return []
+    return [live[0].id, live[0].name]
+
+
 def act_on_run(ctx: Context, action: str, run_id: str) -> None:
     """Stop, pause, cancel, end or resume the run that the panel shows."""
     if action not in RUN_ACTIONS.values():
         raise RunError(f"'{action}' is not something that can be done with a run.")
     getattr(ctx.engine, action)(run_id)
+
+
+def start_advised(ctx: Context, run_id: str) -> str:
+    """Start a run that got worse again with the settings that are advised; shows the new one."""
+    spec = advised_spec(ctx.engine.store.run(run_id))
+    ctx.check_model(spec.model.source)
+    run = ctx.engine.start_plan(ctx.plan(spec, wait=True))
+    change_choices(ctx.engine.store, watched=run.id)
+    return run.id
 
 
 def poll_answer(
@@ -77,22 +104,24 @@ def poll_answer(
     answer: dict[str, Any] = {
         "run": run.id,
         "attempt": view.attempt,
-        "checks": [[check.step, finite_or_none(check.loss)] for check in view.checks],
+        "checks": live_parts.check_points(view),
         "best": view.kept.step if view.kept else None,
         "total": view.total_steps,
         "state": state.value,
         "live": state.live,
         "name": run.meta["name"],
-        "label": STATE_LABELS[state],
-        "buttons": run_buttons(view, state),
+        "about": live_parts.what_it_trains(run),
+        "label": state_label(state, view),
+        "buttons": run_buttons(run, view, state),
         "sentence": coach.describe_run(view, state).model_dump(),
         "warnings": [*map(coach.describe_step_down, view.stepped), *view.warnings],
         "progress": live_parts.progress_of(view, state),
         "tiles": live_parts.figures_of(view),
         # What was expected, the actual value, and whether it was met, of each estimate.
         "outcome": [list(one.model_dump().values()) for one in estimates],
-        "load": machine_load(pid),
     }
+    if state.live:
+        answer["load"] = machine_load(pid)
     index = cursor.get("index")
     known = index if same and isinstance(index, int) and index > 0 else 0
     answer |= _new_points(view, known)
@@ -124,20 +153,23 @@ def _new_points(view: RunView, index: int) -> dict[str, Any]:
     }
 
 
-def run_buttons(view: RunView, state: RunState) -> list[list[str]]:
-    """[event, label] of what makes sense now, the likeliest first."""
+def run_buttons(run: RunDir, view: RunView, state: RunState) -> list[list[str]]:
+    """[event, label, what happens] of what makes sense now, the likeliest first."""
     match state:
         case RunState.QUEUED:
-            return [["cancel_run", "Remove from the queue"]]
+            return [["cancel_run", "Remove from the queue", "It is not trained."]]
         case RunState.PREPARING:
-            return [["cancel_run", "Cancel"]]
+            return [["cancel_run", "Cancel", "Nothing is trained yet."]]
         case RunState.TRAINING:
-            return [["stop_run", "Stop and keep"], ["pause_run", "Pause"], ["cancel_run", "Cancel"]]
+            return [STOP, PAUSE, CANCEL]
     buttons = []
     if any(one.best for one in view.saved):
-        buttons.append(["compare_run", "Compare with the base model"])
+        buttons.append(COMPARE)
+    if view.got_worse and (rate := advised_rate_of(run)):
+        about = f"The same run with learning rate {format_rate(rate)}."
+        buttons.insert(0, ["advised_run", "Start again as advised", about])
     if state == RunState.PAUSED:
-        buttons.insert(0, ["continue_run", "Resume"])
+        buttons.insert(0, ["continue_run", "Resume", "Goes on where it was paused."])
     elif state.can_continue:
-        buttons.append(["continue_run", "Continue"])
+        buttons.append(["continue_run", "Continue", "Goes on from its last checkpoint."])
     return buttons

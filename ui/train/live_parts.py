@@ -11,11 +11,10 @@ from typing import Any, NamedTuple
 from engine import hardware
 from engine.coach import coach
 from engine.coach.message import accuracy_text
-from engine.store import events as ev
 from engine.store import heartbeat
 from engine.store.run_dir import RunDir
 from engine.store.run_view import RunState, RunView
-from engine.text import format_count, format_duration, format_loss
+from engine.text import format_count, format_duration, format_loss, format_rate
 
 LOG_TAIL_BYTES = 12_000
 RECENT_STEPS = 20  # steps that the training loss is the mean of, in a run that is long enough
@@ -43,19 +42,39 @@ def progress_of(view: RunView, state: RunState) -> dict[str, Any]:
 def figures_of(view: RunView) -> dict[str, list[str]]:
     """[figure, what to compare it with] for each tile."""
     began, last = view.started, view.last
+    right = _right_figure(view)
     if began is None or last is None:
-        return {name: ["–", ""] for name in ("train", "held", "speed", "rate")}
+        return {name: ["–", ""] for name in ("train", "held", "speed", "rate")} | right
     few = min(RECENT_STEPS, max(1, len(view.losses) // 3))
-    first, recent = view.losses[:5], view.losses[-few:]
-    speed = format_count(round(sum(view.speeds[-few:]) / few))
-    pace = f"{_step_pace(last)} on {began.device}, {began.precision}"
-    rate = f"{last.lr:.1e}" if last.lr else "0"
+    speed, pace = _recent_pace(view, few)
+    started = format_loss(view.start_loss) if view.start_loss is not None else "–"
+    rate = f"at most {format_rate(max(view.lrs))} so far"
     return {
-        "train": [format_loss(_mean(recent)), f"started at {format_loss(_mean(first))}"],
+        "train": [format_loss(_mean(view.losses[-few:])), f"started at {started}"],
         "held": held_out_figure(view),
-        "speed": [f"{speed} tokens/s", pace],
-        "rate": [rate, f"highest so far {max(view.lrs):.1e}"],
-    }
+        "speed": [f"{speed} tokens/s", f"{pace} on {began.device}, {began.precision}"],
+        "rate": [format_rate(last.lr), rate],
+    } | right
+
+
+def _right_figure(view: RunView) -> dict[str, list[str]]:
+    """The share of right labels at the newest check, for runs that choose labels."""
+    shares = [one.accuracy for one in view.checks if one.accuracy is not None]
+    if not shares:
+        return {}
+    first = f"{100 * shares[0]:.0f} % before training" if view.first_loss is not None else ""
+    return {"right": [f"{100 * shares[-1]:.0f} %", f"of held-out rows; {first}".removesuffix("; ")]}
+
+
+def _recent_pace(view: RunView, few: int) -> tuple[str, str]:
+    """Tokens per second and time for a step, of the last steps."""
+    seconds = view.seconds[-1] - (view.seconds[-few - 1] if len(view.seconds) > few else 0.0)
+    tokens = view.tokens[-1] - (view.tokens[-few - 1] if len(view.tokens) > few else 0)
+    if seconds <= 0:
+        return "–", ""
+    rate = few / seconds
+    pace = f"{rate:.1f} steps/s" if rate >= 1 else f"{1 / rate:.1f} s a step"
+    return format_count(round(tokens / seconds)), pace
 
 
 def held_out_figure(view: RunView) -> list[str]:
@@ -73,11 +92,15 @@ def held_out_figure(view: RunView) -> list[str]:
     return [format_loss(view.checks[-1].loss), ", ".join(note for note in notes if note)]
 
 
-def _step_pace(last: ev.Step) -> str:
-    rate = last.step / last.seconds if last.seconds else 0.0
-    if rate >= 1:
-        return f"{rate:.1f} steps/s"
-    return f"{1 / rate:.1f} s a step" if rate else ""
+def check_points(view: RunView) -> list[list[float | None]]:
+    """[step, held-out loss, share of right labels] of each check."""
+    return [[check.step, finite_or_none(check.loss), check.accuracy] for check in view.checks]
+
+
+def what_it_trains(run: RunDir) -> str:
+    """The data and the model of a run, in one line."""
+    model = Path(run.spec.model.source).name
+    return f"{run.meta['data']} on {model}" if run.meta["data"] else model
 
 
 def samples_by_prompt(view: RunView) -> list[dict[str, Any]]:

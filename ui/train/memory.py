@@ -1,6 +1,7 @@
 """The memory that the form's settings need, and the drawing that sets target modules.
 
-Both are on the Model tab (ui.model.tab). They are connected here, since they need the whole form.
+Both are on the Model tab (ui.model.tab) and need the whole form: ui.train.start_card shows them
+together with the plan.
 """
 
 from __future__ import annotations
@@ -22,38 +23,20 @@ from engine.spec.objective import ObjectiveKind
 from engine.spec.run import RunSpec
 from ui import form
 from ui.context import Context
-from ui.handlers import EACH_CHANGE, QUIET, bind, event_text
+from ui.handlers import QUIET, bind, event_text
 from ui.model import diagram
 from ui.model.tab import ModelTab
 from ui.text import line, status_box
 from ui.train.memory_card import memory_card, memory_verdict
 from ui.train.recipes import SET_BY_HAND
 
-# Settings that the memory depends on, by the beginning of their path.
-MEMORY_FIELDS = (
-    "method.", "optim.batch", "optim.acc", "optim.opt", "optim.check", "place.", "data.max_length",
-)  # fmt: skip
 MEMORY_WAITING = line("The memory estimate comes once the model is read.", "wait")
 
 
-def wire_memory(
-    ctx: Context,
-    tab: ModelTab,
-    fields: Mapping[str, Component],
-    refreshed: gr.State,
-    recipe: Sequence[Component],
+def wire_drawing(
+    ctx: Context, tab: ModelTab, targets: Component, recipe: Sequence[Component]
 ) -> None:
-    """Show the memory after every change, and take target modules from the drawing.
-
-    ``refreshed`` changes when the Train tab has updated the form; ``recipe`` are the chosen recipe
-    and its note, which end with a choice by hand.
-    """
-    targets = fields["method.targets"]
-    shown = {"verdict": tab.verdict, "map": tab.map, "memory": tab.memory}
-    changes = [fields[path].change for path in fields if path.startswith(MEMORY_FIELDS)]
-    events, show = [refreshed.change, *changes], bind(show_memory, ctx, outputs=shown)
-    # Not LATEST: see ui.train.wiring.
-    gr.on(events, show, None, list(shown.values()), inputs_kwargs=fields, **EACH_CHANGE)
+    """Take target modules from the drawing; ``recipe``, the chosen one and its note, then ends."""
     for pressed in (tab.map.toggle_part, tab.map.take_group):
         pressed(None, None, list(recipe), js=SET_BY_HAND, api_visibility="private")
     tab.map.toggle_part(bind(toggle_module, ctx), [tab.source, targets], targets, **QUIET)
@@ -63,7 +46,7 @@ def wire_memory(
 # --- handlers ---
 
 
-def show_memory(ctx: Context, **values: Any) -> dict[str, Any]:
+def show_memory(ctx: Context, values: Mapping[str, Any]) -> dict[str, Any]:
     """Verdict, drawing (``map``) and memory for the form's settings."""
     try:
         spec = _spec_of(values)

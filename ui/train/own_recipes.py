@@ -17,7 +17,7 @@ from ui.handlers import QUIET, bind, download_on_click
 from ui.text import escape_html
 from ui.theme import make_button
 from ui.train.recipe_values import recipe_settings, widget_updates
-from ui.train.recipes import SET_BY_RECIPE
+from ui.train.recipes import OWN_SETTINGS, SET_BY_RECIPE
 
 
 class OwnRecipes:
@@ -48,11 +48,8 @@ class OwnRecipes:
             self.upload = gr.UploadButton("Add one from a file", **kinds)
 
 
-def wire_own_recipes(
-    ctx: Context, own: OwnRecipes, form_widgets: Mapping[str, Component], load: Any
-) -> None:
+def wire_own_recipes(ctx: Context, own: OwnRecipes, form_widgets: Mapping[str, Component]) -> None:
     """Connect the buttons; ``form_widgets`` are the fields by path, group, note and recipe."""
-    load(bind(refresh_recipes, ctx), None, own.saved, **QUIET)
     fields = {"inputs_kwargs": {path: form_widgets[path] for path in form.FORM_PATHS}}
     outputs = {name: form_widgets[name] for name in (*SET_BY_RECIPE, "recipe")}
     choose = bind(choose_own_recipe, ctx, outputs=outputs)
@@ -79,7 +76,9 @@ def choose_own_recipe(ctx: Context, recipe_id: str | None, **values: Any) -> dic
     if not recipe_id:
         return {}
     recipe = recipes.load_recipe(ctx.engine.store, recipe_id)
-    return widget_updates(ctx, recipe_settings(ctx, recipe, values), values) | {"recipe": None}
+    return widget_updates(ctx, recipe_settings(ctx, recipe, values), values) | {
+        "recipe": OWN_SETTINGS
+    }
 
 
 def enable_buttons(recipe_id: str | None) -> list[Any]:
@@ -111,11 +110,6 @@ def recipe_file(ctx: Context, recipe_id: str | None) -> str:
         raise SpecError("Choose a recipe first.")
     recipes.load_recipe(ctx.engine.store, recipe_id)  # raises RunError for one that is gone
     return f"download/recipe/{recipe_id}"
-
-
-def refresh_recipes(ctx: Context) -> Any:
-    """The visitor's recipes, when the page is opened."""
-    return gr.update(choices=saved_choices(ctx))
 
 
 def add_recipe_file(ctx: Context, file: str | None) -> Any:

@@ -15,9 +15,10 @@ from engine.spec import run as specs
 from engine.spec.presets import Recipe
 from engine.spec.run import RunSpec
 from ui import form
+from ui.choices import OWN_CHOICE
 from ui.context import Context
 from ui.text import escape_html, line
-from ui.train.settings import OWN_CHOICE, target_choices
+from ui.train.settings import target_choices
 
 RECOMMENDED_SUMMARY = "Chosen for your model, data and memory; changes with them."
 SAMPLE_SUMMARY = "Tried out for this sample and the pocket model."

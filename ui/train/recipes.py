@@ -29,12 +29,13 @@ from ui.train.recipe_values import (
 )
 
 RECOMMENDED = "Recommended"
+OWN_SETTINGS = ""  # no recipe
 # Everything that a recipe sets: fields by path, the group of target modules, the note below.
 SET_BY_RECIPE = (*recipes.RECIPE_FIELDS, "group", "note")
 BY_HAND = "Your own settings. Choose a recipe to replace them."
 # Shown by the page itself, at once, so that an answer already under way finds the recipe gone.
-SET_BY_HAND = f"() => [null, {json.dumps(line(BY_HAND))}]"
-UNLESS_CHANGED = """(proposal, recipe) => proposal.recipe === (recipe ?? null)
+SET_BY_HAND = f"() => {json.dumps([OWN_SETTINGS, line(BY_HAND)])}"
+UNLESS_CHANGED = """(proposal, recipe) => proposal.recipe === (recipe ?? "")
     ? proposal.updates : proposal.updates.map(() => ({__type__: "update"}))"""
 # A learning rate is left as it is if the recommended one is within these factors.
 CLOSE_RATES = (1 / 3, 3)
@@ -44,11 +45,12 @@ class Recipes:
     """The choice of a recipe, and the note that says what it does."""
 
     def __init__(self) -> None:
-        self.recipe = gr.Radio(
-            recipe_names("any"),
+        self.recipe = gr.Dropdown(
+            recipe_choices("any"),
             value=RECOMMENDED,
             label="Recipe",
-            info="Sets several of the settings below at once.",
+            info="Sets all that stands below.",
+            filterable=False,
             elem_id="recipe",
         )
         self.note = raw_html(note_html(RECOMMENDED_SUMMARY, {}), elem_id="recipe-note")
@@ -58,7 +60,7 @@ class Recipes:
 
 
 def propose_updates(
-    ctx: Context, handler: Callable[..., dict[str, Any]], recipe: str | None, **values: Any
+    ctx: Context, handler: Callable[..., dict[str, Any]], recipe: str, **values: Any
 ) -> tuple[Any, dict[str, Any]]:
     """The updates of a handler, for the page to take unless the recipe has changed meanwhile.
 
@@ -72,31 +74,33 @@ def propose_updates(
     return choices, {"recipe": recipe, "updates": ordered}
 
 
-def offer_recipes(ctx: Context, recipe: str | None, **values: Any) -> Any:
+def offer_recipes(ctx: Context, recipe: str, **values: Any) -> Any:
     """The recipes for rows of this kind."""
     try:
         rows = kind_of_rows(ctx.prepare(form.read_data_spec(values)).shape)
     except HoneError:
         rows = "any"
-    names = recipe_names(rows)
+    choices = recipe_choices(rows)
     # The value only where it must change: another may have been chosen meanwhile.
-    return gr.update(choices=names) if recipe in names else gr.update(choices=names, value=None)
+    if recipe in dict(choices).values():
+        return gr.update(choices=choices)
+    return gr.update(choices=choices, value=OWN_SETTINGS)
 
 
-def choose_recipe(ctx: Context, recipe: str | None, **values: Any) -> dict[str, Any]:
+def choose_recipe(ctx: Context, recipe: str, **values: Any) -> dict[str, Any]:
     """A recipe's settings; those it does not name become what suits model, data and memory."""
+    if not recipe:
+        return {}
     return widget_updates(ctx, recipe_settings(ctx, bundled_recipe(recipe), values), values)
 
 
-def follow_choices(ctx: Context, recipe: str | None, **values: Any) -> dict[str, Any]:
+def follow_choices(ctx: Context, recipe: str, **values: Any) -> dict[str, Any]:
     """The recipe's settings after data or model changed; none on the Data tab, none set by hand."""
-    if recipe is None:
-        return {}
     updates = choose_recipe(ctx, recipe, **values)
     return {name: value for name, value in updates.items() if not name.startswith("data.")}
 
 
-def follow_counts(ctx: Context, recipe: str | None, **values: Any) -> dict[str, Any]:
+def follow_counts(ctx: Context, recipe: str, **values: Any) -> dict[str, Any]:
     """The recipe's settings after the rows are counted.
 
     Without target modules, which do not depend on that: their names may be on their way.
@@ -105,7 +109,7 @@ def follow_counts(ctx: Context, recipe: str | None, **values: Any) -> dict[str, 
     return {key: one for key, one in updates.items() if key not in ("method.targets", "group")}
 
 
-def follow_method(ctx: Context, _recipe: str | None, **values: Any) -> dict[str, Any]:
+def follow_method(ctx: Context, _recipe: str, **values: Any) -> dict[str, Any]:
     """After another method was chosen by hand: a learning rate far off for it is replaced."""
     with suppress(HoneError):  # shown on the Model tab
         ctx.load_model(values["model.source"])  # it may not have been read yet
@@ -130,12 +134,13 @@ def kind_of_rows(shape: Shape) -> str:
     return "preferences" if shape in PREFERENCE_SHAPES else "any"
 
 
-def recipe_names(rows: str) -> list[str]:
-    """The recipes for rows of a kind, after the recommended one."""
+def recipe_choices(rows: str) -> list[tuple[str, str]]:
+    """(label, name) of the recipes for rows of a kind, between the recommended one and none."""
     names = [one.name for one in presets.bundled_recipes() if one.data in ("any", rows)]
-    return [RECOMMENDED, *names]
+    named = [(name, name) for name in (RECOMMENDED, *names)]
+    return [*named, ("My own settings", OWN_SETTINGS)]
 
 
-def bundled_recipe(name: str | None) -> Recipe | None:
+def bundled_recipe(name: str) -> Recipe | None:
     """A recipe that ships with Hone; None for the recommended one."""
     return next((one for one in presets.bundled_recipes() if one.name == name), None)

@@ -1,4 +1,4 @@
-"""The settings on the Train tab: their layout, and which apply to the method, rows and model."""
+"""The settings on the Train tab: three questions, the rest under More, and which of them apply."""
 
 from __future__ import annotations
 
@@ -12,73 +12,74 @@ from engine.errors import HoneError
 from engine.model.info import ALL_LINEAR, ModelInfo
 from engine.spec.objective import LABEL_OBJECTIVES, resolve_objective
 from ui import form
+from ui.choices import OWN_CHOICE
 from ui.context import Context
 from ui.form import TARGET_GROUPS
 from ui.theme import raw_html
 
-OWN_CHOICE = "own"  # target modules chosen one by one
 HEAD_KIND = "head"  # the method that trains only a new head
-# Under More settings, in columns of groups.
+# The questions: label and help of their widgets.
+QUESTIONS = {
+    "optim.epochs": ("How long? (epochs)", "Passes over all rows."),
+    "method.rank": ("How strong? (rank)", "More learns more, and needs more memory."),
+}
+# Under More, in groups; those of the adapter and of preferences are hidden where they do not apply.
 ADAPTER_PATHS = (
-    "method.dropout", "method.rslora", "method.init", "method.plus", "method.bias",
-    "method.layers", "method.ranks", "method.save",
+    "method.alpha", "method.targets", "method.dropout", "method.rslora", "method.init",
+    "method.plus", "method.bias", "method.layers", "method.ranks", "method.save",
 )  # fmt: skip
-CHECK_PATHS = (
-    "sampling.checks", "sampling.save_minutes", "optim.patience", "sampling.prompts",
-    "sampling.max_new_tokens",
-)  # fmt: skip
-MORE_COLUMNS = (
-    {
-        "Steps": ("optim.warmup", "optim.schedule", "optim.weight_decay", "data.seed"),
-        "Memory": ("optim.accumulation", "optim.checkpointing", "optim.optimizer"),
-    },
-    {
-        "During training": ("name", *CHECK_PATHS),
-        "Hardware": ("place.device", "place.precision"),
-    },
-)
-TO_MORE = (
-    '<button type="button" class="to-more" aria-controls="more">More settings'
-    "<small>Layers, ranks per module, schedule, memory, checks, device</small></button>"
-)
+PREFERENCE_PATHS = ("method.preference", "method.beta")
+MORE_GROUPS = {
+    "Learning": (
+        "optim.learning_rate", "optim.batch_size", "optim.accumulation", "optim.warmup",
+        "optim.schedule", "optim.weight_decay", "data.seed",
+    ),
+    "Memory": ("optim.checkpointing", "optim.optimizer"),
+    "During training": (
+        "name", "sampling.checks", "sampling.save_minutes", "optim.patience", "sampling.prompts",
+        "sampling.max_new_tokens",
+    ),
+    "Hardware": ("place.device", "place.precision"),
+}  # fmt: skip
 
 
 class Settings:
     """The widgets, and the boxes that are hidden where they do not apply."""
 
     def __init__(self, initial: Mapping[str, Any]) -> None:
-        """Lay out the main settings, with these values."""
+        """Lay out the settings, with these values."""
         self.initial = initial
+        self.fields: dict[str, Any] = {}  # by path
+        self._add_fields("optim.epochs")
+        with gr.Column(elem_id="adapter") as self.adapter:
+            self._add_fields("method.rank")
+            self.sum = raw_html(elem_id="sum")  # what that comes to, where the figures are far off
+            self.group = _build_group()
+        with gr.Accordion("More settings", open=False, elem_id="more"):
+            self._build_more()
+
+    def _build_more(self) -> None:
         # An open list that gets shorter breaks in Gradio 6.31, so it starts with the choices for
         # the first data.
-        kinds = {"value": initial["method.kind"], "choices": method_choices(labels=False)}
-        self.fields = {"method.kind": form.make_widget("method.kind", **kinds)}  # by path
+        kinds = {"value": self.initial["method.kind"], "choices": method_choices(labels=False)}
+        self.fields["method.kind"] = form.make_widget("method.kind", **kinds)
         self.methods = raw_html(elem_id="methods")
-        with gr.Column(elem_id="adapter") as self.adapter:
-            self._add_fields("method.rank", "method.alpha")
-            self.group = _build_group()
-            self._add_fields("method.targets")
+        with gr.Column(elem_id="adapter-more") as self.more:
+            self._add_group("Adapter", *ADAPTER_PATHS)
         with gr.Column(visible=False, elem_id="preferring") as self.preferring:
-            self._add_fields("method.preference", "method.beta")
-        self._add_fields("optim.epochs", "optim.learning_rate", "optim.batch_size")
-        raw_html(TO_MORE, js_on_load="HoneMore(element)", elem_id="to-more")
+            self._add_group("Preferences", *PREFERENCE_PATHS)
+        for title, paths in MORE_GROUPS.items():
+            self._add_group(title, *paths)
         self._add_fields("model.start")
 
-    def build_more(self) -> None:
-        """Lay out the other settings."""
-        with gr.Accordion("More settings", open=False, elem_id="more"), gr.Row(equal_height=False):
-            with gr.Column(min_width=250, elem_id="adapter-more") as self.more:
-                raw_html('<h4 class="group">Adapter</h4>')
-                self._add_fields(*ADAPTER_PATHS)
-            for column in MORE_COLUMNS:
-                with gr.Column(min_width=250):
-                    for title, paths in column.items():
-                        raw_html(f'<h4 class="group">{title}</h4>')
-                        self._add_fields(*paths)
+    def _add_group(self, title: str, *paths: str) -> None:
+        raw_html(f'<h4 class="group">{title}</h4>')
+        self._add_fields(*paths)
 
     def _add_fields(self, *paths: str) -> None:
         for path in paths:
-            self.fields[path] = form.make_widget(path, value=self.initial[path])
+            asked = dict(zip(("label", "info"), QUESTIONS.get(path, ()), strict=False))
+            self.fields[path] = form.make_widget(path, value=self.initial[path], **asked)
 
 
 def _build_group() -> gr.Radio:
@@ -86,8 +87,8 @@ def _build_group() -> gr.Radio:
     return gr.Radio(
         [*named, ("My own choice", OWN_CHOICE)],
         value="all",
-        label="Where the adapter goes",
-        info="A group of target modules, or choose them one by one below.",
+        label="Where? (target modules)",
+        info="The parts of the model that get an adapter.",
         elem_id="group",
     )
 

@@ -1,4 +1,4 @@
-"""The Train tab: settings on the left, the run on the right. Its events are in ui.train.wiring."""
+"""The Train tab: what to start on the left, the run on the right. Its events: ui.train.wiring."""
 
 from __future__ import annotations
 
@@ -8,17 +8,25 @@ from typing import Any
 import gradio as gr
 from gradio.components import Component
 
+from engine.errors import RunError
 from engine.spec.run import RunSpec
 from ui import form
+from ui.choices import change_choices
 from ui.context import Context
 from ui.handlers import QUIET, bind
 from ui.runs import queue
-from ui.theme import build_intro, make_button, raw_html
+from ui.theme import make_button, raw_html
 from ui.train import live
 from ui.train.fill_form import suited_spec
 from ui.train.own_recipes import OwnRecipes
 from ui.train.recipes import Recipes
 from ui.train.settings import Settings
+from ui.train.start_card import StartWidgets
+
+CHANGED_MEANWHILE = (
+    "Data or model have just changed, and the settings follow. Look at the card with the Start "
+    "button, then press it again."
+)
 
 
 class StartBox:
@@ -38,23 +46,16 @@ class TrainTab:
         with gr.Tab("Train", id="train") as self.tab:
             self.refreshed = gr.State(0)  # changes when the plan must be shown again
             self.filled = gr.State("")  # the data source that was set together with all settings
-            text = (
-                "Press Start. The default settings work well. "
-                "You can stop at any time and keep what it has learned."
-            )
-            build_intro("Train your model", text)
             with gr.Row(equal_height=False, elem_classes="page train"):
                 with gr.Column(scale=0, min_width=340, elem_classes="side"):
-                    self.start = gr.Button("Start", variant="primary", size="lg", elem_id="start")
+                    self.card = StartWidgets()
                     self.lead = queue.build_queue_hint()  # to the queue
                     self.start_from = StartBox()
-                    self.facts = raw_html(elem_id="train-facts")
                     self.recipes = Recipes()
                     self.settings = Settings(initial)
                     self.own_recipes = OwnRecipes()
                 with gr.Column(scale=1, min_width=320):
                     self.live = _build_live_panel(ctx)
-                    self.settings.build_more()
         # By path; the fields of data and model are on their own tabs.
         self.fields = self.settings.fields
 
@@ -74,17 +75,27 @@ def _build_live_panel(ctx: Context) -> gr.HTML:
     )
     for event, action in live.RUN_ACTIONS.items():
         getattr(panel, event)(bind(live.act_on_run, ctx, action), panel, None, **QUIET)
+    panel.advised_run(bind(live.start_advised, ctx), panel, panel, **QUIET)
     return panel
 
 
 # --- handlers ---
 
 
-def start_run(ctx: Context, **values: Any) -> str:
-    """Start a run with the form's settings; the panel then shows it."""
+def start_run(ctx: Context, named: tuple[str, str], settled: str, **values: Any) -> str:
+    """Start a run with the form's settings; the panel then shows it.
+
+    ``named``: data and model that the card bears; ``settled``: the data that the settings fit.
+    Nothing else than what the page shows is started.
+    """
+    wanted = (values["data.source"], values["model.source"])
+    if tuple(named) != wanted or settled not in ("", values["data.source"]):
+        raise RunError(CHANGED_MEANWHILE)
     spec = form.read_spec(values)
     ctx.check_model(spec.model.source)
-    return ctx.engine.start_plan(ctx.plan(spec, wait=True)).id
+    run = ctx.engine.start_plan(ctx.plan(spec, wait=True))
+    change_choices(ctx.engine.store, watched=run.id)
+    return run.id
 
 
 def label_start(ctx: Context) -> Any:

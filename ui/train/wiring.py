@@ -14,20 +14,32 @@ from engine.runs.recipes import RECIPE_FIELDS
 from ui import form
 from ui.context import Context
 from ui.handlers import EACH_CHANGE, LATEST, QUIET, bind, set_value
-from ui.train import fill_form, plan, recipes, settings
+from ui.model.tab import ModelTab
+from ui.train import fill_form, memory, recipes, settings, start_card
 from ui.train.own_recipes import wire_own_recipes
 from ui.train.tab import TrainTab, form_widgets, label_start, start_run
 
+STARTING = """() => ({__type__: "update", value: "Starting…", interactive: false})"""
 IN_THE_PAGE: dict[str, Any] = {"api_visibility": "private"}  # for events without a handler
+
+
+class Kept(NamedTuple):
+    """The form as it is kept for its owner (ui.choices)."""
+
+    now: list[Component]  # what ``follow_form`` needs to keep it
+    kept: gr.State
 
 
 class Before(NamedTuple):
     """The events that come before this tab's own."""
 
-    load: Any  # the page is opened
+    opened: Any  # the page shows what was chosen
     read: Dependency  # a model is read
     data: Dependency  # other data is set
     counted: Dependency  # its rows are counted
+    settled: gr.State  # the data that the settings fit
+    model: ModelTab  # shows the memory and the target modules of the settings
+    kept: Kept
 
 
 @dataclass(frozen=True)
@@ -70,8 +82,10 @@ def wire_train(ctx: Context, tab: TrainTab, fields: dict[str, Component], before
     wiring = Wiring(ctx, tab, fields)
     _wire_recipes(wiring, before)
     _wire_choices_by_hand(wiring)
-    _wire_plan(wiring, before.load)
-    _wire_start(wiring)
+    _wire_plan(wiring, before)
+    recipe = [tab.recipes.recipe, tab.recipes.note]
+    memory.wire_drawing(ctx, before.model, fields["method.targets"], recipe)
+    _wire_start(wiring, before.settled)
 
 
 def _wire_recipes(wiring: Wiring, before: Before) -> None:
@@ -88,7 +102,7 @@ def _wire_recipes(wiring: Wiring, before: Before) -> None:
     counted = before.counted.then(offer, None, fields["method.kind"], **whole_form)
     wiring.refresh_after(wiring.propose(counted.then, recipes.follow_counts))
     wiring.refresh_after(wiring.propose(recipe.input, recipes.choose_recipe))
-    wire_own_recipes(ctx, tab.own_recipes, form_widgets(tab, fields), before.load)
+    wire_own_recipes(ctx, tab.own_recipes, form_widgets(tab, fields))
 
 
 def _wire_choices_by_hand(wiring: Wiring) -> None:
@@ -105,27 +119,33 @@ def _wire_choices_by_hand(wiring: Wiring) -> None:
     targets.change(bind(settings.group_of_targets, ctx), [targets, model], own.group, **EACH_CHANGE)
 
 
-def _wire_plan(wiring: Wiring, load: Any) -> None:
-    """Every change shows what Start would do, and the settings that apply."""
+def _wire_plan(wiring: Wiring, before: Before) -> None:
+    """Every change is kept and shows what Start would do, and the settings that apply."""
     tab, own = wiring.tab, wiring.tab.settings
-    shown = {"facts": tab.facts, "method.alpha": wiring.fields["method.alpha"]}
+    shown = tab.card.shown | {"method.alpha": wiring.fields["method.alpha"], "sum": own.sum}
     shown |= {"methods": own.methods, "adapter": own.adapter}
     shown |= {"more": own.more, "preferring": own.preferring}
+    model, (now, kept) = before.model, before.kept
+    shown |= {"verdict": model.verdict, "map": model.map, "memory": model.memory, "kept": kept}
     changes = [own.fields[path].change for path in own.fields if path not in form.DATA_PATHS]
-    events = [load, tab.refreshed.change, *changes]
-    show = bind(plan.show_plan, wiring.ctx, outputs=shown)
-    gr.on(events, show, None, list(shown.values()), inputs_kwargs=wiring.fields, **LATEST)
+    events = [before.opened, tab.refreshed.change, *changes]
+    show = bind(start_card.follow_form, wiring.ctx, outputs=shown)
+    gr.on(events, show, now, list(shown.values()), inputs_kwargs=wiring.fields, **LATEST)
 
 
-def _wire_start(wiring: Wiring) -> None:
+def _wire_start(wiring: Wiring, settled: gr.State) -> None:
     """The Start button, and the run whose adapter the settings start from."""
     ctx, tab, fields = wiring.ctx, wiring.tab, wiring.fields
     start, box = fields["model.start"], tab.start_from
     # Not LATEST: see refresh_after.
     start.change(bind(fill_form.show_start, ctx), start, [box.box, box.text], **EACH_CHANGE)
     box.forget.click(bind(set_value, ""), None, start, **QUIET)
-    tab.start.click(bind(start_run, ctx), None, tab.live, inputs_kwargs=fields, **QUIET)
-    wiring.refresh_after(tab.live.live_change(bind(label_start, ctx), None, tab.start, **QUIET))
+    button, asked = tab.card.start, [tab.card.named, settled]
+    button.click(None, None, button, js=STARTING, **IN_THE_PAGE)
+    started = button.click(bind(start_run, ctx), asked, tab.live, inputs_kwargs=fields, **QUIET)
+    label = bind(label_start, ctx)
+    started.then(label, None, button, **QUIET)
+    wiring.refresh_after(tab.live.live_change(label, None, button, **QUIET))
 
 
 def count_up(number: int) -> int:

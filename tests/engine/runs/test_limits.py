@@ -119,7 +119,7 @@ def test_who_has_used_up_his_space_reads_what_to_do(home: Path, tmp_path: Path) 
     ada.store.tmp.mkdir(parents=True)
     (ada.store.tmp / "rows.csv").write_bytes(bytes(int(limit)))
     spec = specs.make_spec({"data": {"source": source}})
-    assert any("Your data and runs take" in one for one in ada.plan(spec).problems)
+    assert any("Your data and runs take" in one.text for one in ada.plan(spec).problems)
     engine.for_owner("bob").start(PIRATE)  # whose space is his own
     engine.close()
 
@@ -202,7 +202,7 @@ def test_one_job_of_each_waits_and_eight_in_all(demo: Engine) -> None:
     first = demo.start(PIRATE)
     with pytest.raises(HoneError, match=r"1 job of yours waits already\. The public demo takes"):
         demo.start(PIRATE)
-    assert any("waits already" in one for one in demo.plan(PIRATE).problems)
+    assert any("waits already" in one.text for one in demo.plan(PIRATE).problems)
     for at in range(7):
         demo.for_owner(f"visitor-{at}").start(PIRATE)
     with pytest.raises(SpecError, match="8 jobs of all users wait already"):
@@ -274,7 +274,7 @@ def test_an_owner_keeps_only_so_many_runs(home: Path) -> None:
 def test_questions_that_nobody_would_read_are_refused(demo: Engine) -> None:
     prompts = ["x" * 30_000]
     spec = specs.make_spec({"sampling": {"prompts": prompts}})
-    assert any("20,000 characters" in one for one in demo.plan(spec).problems)
+    assert any("20,000 characters" in one.text for one in demo.plan(spec).problems)
 
 
 # --- minutes ---

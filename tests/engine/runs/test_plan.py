@@ -103,7 +103,9 @@ def test_data_model_and_disk_are_named_together(
     usage = namedtuple("usage", "total used free percent")
     monkeypatch.setattr(psutil, "disk_usage", lambda path: usage(100, 100, 0, 100.0))
     values = {"model": {"source": "/nowhere"}, "data": {"source": "dataset:0123456789abcdef"}}
-    model, data, disk = engine.plan(specs.make_spec(values)).problems
+    found = engine.plan(specs.make_spec(values)).problems
+    model, data, disk = (one.text for one in found)
+    assert [one.field for one in found] == ["model.source", "data.source", ""]
     assert "is not a folder" in model and "no dataset" in data and disk.startswith(DISK)
 
 
@@ -119,7 +121,7 @@ def test_a_preference_method_that_the_rows_do_not_allow_is_a_problem(
         values = {"data": {"source": source}, "method": {"preference": method}}
         problems = engine.plan(specs.make_spec(values)).problems
         assert len(problems) == count
-        assert all("compares two answers to the same question" in one for one in problems)
+        assert all("compares two answers to the same question" in one.text for one in problems)
 
 
 def test_a_plan_without_problems_holds_what_the_page_shows(engine: Engine) -> None:

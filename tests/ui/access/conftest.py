@@ -114,9 +114,11 @@ def form_values(served: Served, name: str, changes: dict[str, Any]) -> list[Any]
 
 
 def start_run(visitor: Stranger, dataset: str) -> str:
-    opened = visitor.call("refresh_datasets")  # as the page does when it is opened
+    opened = visitor.call("open_page")  # as the page does
     assert opened.ok, opened
-    values = form_values(visitor.served, "start_run", {"data.source": dataset})
+    for name in ("follow_form", "start_run"):  # what the page does not show cannot be started
+        values = form_values(visitor.served, name, {"data.source": dataset})
+        assert name == "start_run" or visitor.call(name, *values).ok
     started = visitor.call("start_run", *values)
     found = re.search(r"\d{8}-\d{6}-[a-z0-9-]+", started.text)
     assert found, started

@@ -13,7 +13,7 @@ from engine.data.quality.token_report import PreviewRow, RefusedRows, TokenRepor
 from engine.errors import DataError, RunError, SpecError
 from engine.spec.run import DataSpec, RunSpec, Shape
 from tests.ui.data.conftest import GOOD, MakeValues, Upload
-from tests.ui.fakes import FakeDesk
+from tests.ui.fakes import FakeDesk, shown
 from ui import form
 from ui.context import Context
 from ui.data import add, findings, look, pager, preview, reading
@@ -21,7 +21,7 @@ from ui.data.intake import IntakeWidgets
 from ui.data.tab import DataTab
 from ui.form import DataInputs
 from ui.handlers import Values
-from ui.train import plan
+from ui.train import start_card
 from ui.train import tab as train_tab
 
 NASTY = "<img src=x onerror=alert(1)> ${alert(2)} {{value}}"
@@ -200,8 +200,8 @@ def test_names_and_rows_cannot_bring_html(show: Show, source_of: Callable[..., s
     rows = [{"prompt": f"{NASTY} {n}", "completion": "Fine."} for n in range(9)]
     name = "<img src=x onerror=alert(1)>.jsonl"
     source = source_of([*rows, rows[0], f'{{"{NASTY}"'], name)
-    for shown in show(source=source):
-        assert "<img" not in text_of(shown)
+    for one in show(source=source):
+        assert "<img" not in text_of(one)
 
 
 def test_rows_that_the_model_cannot_learn_stop_the_start(
@@ -217,7 +217,7 @@ def test_rows_that_the_model_cannot_learn_stop_the_start(
     full = form.widget_values(RunSpec(data=DataSpec(max_length=192)), None)
     last = show()[-1]
     assert "695" in last[tab.view.facts] and "Leave these 5 out" in str(last)
-    assert "shows no tools" in next(plan.show_plan(ctx, **full))["facts"]
+    assert "shows no tools" in next(start_card.show_plan(ctx, **full))["facts"]
     with pytest.raises(SpecError, match="5 of the rows cannot be learned"):
-        train_tab.start_run(ctx, **full)
+        train_tab.start_run(ctx, *shown(full), **full)
     assert not list(ctx.engine.store.all_runs())

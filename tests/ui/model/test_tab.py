@@ -12,6 +12,7 @@ import pytest
 from engine.errors import ModelError, RunError
 from engine.model.hub import HubModel, HubPage
 from engine.spec import presets
+from tests.ui.fakes import shown
 from ui.access.visitor import DEMO_POLICY
 from ui.context import Context
 from ui.model import choose, find, tab
@@ -38,7 +39,7 @@ def test_folders_that_were_opened_stay_on_offer(ctx: Context, tmp_path: Path) ->
     ctx.load_model("pocket")
     for source in (str(tmp_path), "hub:owner/name", str(tmp_path / "gone")):
         ctx._models[source] = ctx.load_model("pocket")
-    offered = [source for _, source in choose.refresh_models(ctx, "pocket")["choices"]]
+    offered = [source for _, source in choose.model_choices(ctx, "pocket")]
     assert offered == ["pocket", str(tmp_path)]
 
 
@@ -92,4 +93,4 @@ def test_folders_are_closed_in_the_demo(
         find.open_folder(ctx, str(tmp_path))
     values["model.source"] = str(tmp_path)  # as a client that skips the page would send it
     with pytest.raises(RunError, match="closed"):
-        train_tab.start_run(ctx, **values)
+        train_tab.start_run(ctx, *shown(values), **values)

@@ -18,14 +18,15 @@ from engine.store.run_dir import RunDir
 from engine.store.run_view import RunState
 from tests.conftest import idle, wait_for
 from tests.fake_backend import FakeBackend
-from tests.ui.fakes import FakeDesk, lay_out
-from tests.ui.train.test_plan import plain
+from tests.ui.fakes import FakeDesk, lay_out, shown
+from tests.ui.train.test_start_card import plain
 from ui import form
 from ui.context import Context
 from ui.runs import queue, tab
-from ui.train import fill_form, plan
+from ui.train import fill_form, start_card
 from ui.train import tab as train_tab
 from ui.train.fill_form import choose_data
+from ui.train.recipes import OWN_SETTINGS
 
 NASTY = "<img src=x onerror=alert(1)>"
 SPEC = specs.make_spec({"data": {"source": "sample:pirate"}})
@@ -55,20 +56,20 @@ def test_the_queue_is_listed_moved_and_emptied(waits: Context) -> None:
     first, second, third = (
         waits.engine.start(SPEC.model_copy(update={"name": n})) for n in ("one", NASTY, "three")
     )
-    shown, lead, timer = queue.refresh_queue(waits, "", "")
+    shown, lead = queue.refresh_queue(waits, "", "")
     assert shown.index("1. one") < shown.index("2. &lt;img") < shown.index("3. three")
     assert "<img" not in shown
-    assert "3 jobs wait" in lead and timer["active"]
-    same = queue.refresh_queue(waits, shown, lead)[:2]
+    assert "3 jobs wait" in lead
+    same = queue.refresh_queue(waits, shown, lead)
     assert same == (gr.skip(), gr.skip()), "what is the same stays"
     shown = queue.press_queue_button(waits, "first", shown, lead, pressed(third.id))[0]
     shown = queue.press_queue_button(waits, "down", shown, lead, pressed(first.id))[0]
     assert [one.run.id for one in waits.engine.queue()] == [third.id, second.id, first.id]
     for run in (first, second):
-        shown, lead, _ = queue.press_queue_button(waits, "out", shown, lead, pressed(run.id))
+        shown, lead = queue.press_queue_button(waits, "out", shown, lead, pressed(run.id))
     assert "1. three" in shown and "1 job waits" in lead and first.state() == RunState.CANCELLED
-    shown, lead, timer = queue.press_queue_button(waits, "out", shown, lead, pressed(third.id))
-    assert (shown, lead) == ("", "") and not timer["active"]
+    shown, lead = queue.press_queue_button(waits, "out", shown, lead, pressed(third.id))
+    assert (shown, lead) == ("", "")
 
 
 def test_what_does_not_wait_is_said(waits: Context) -> None:
@@ -107,7 +108,7 @@ def test_a_run_s_settings_fill_the_whole_form(ctx: Context) -> None:
     }
     run = ctx.engine.start(specs.make_spec(values))
     updates = fill_form.use_settings(ctx, run.id)
-    assert updates["filled"] == "sample:json" and updates["recipe"] is None
+    assert updates["filled"] == "sample:json" and updates["recipe"] == OWN_SETTINGS
     assert "“mine”" in updates["note"] and updates["group"] == "fewest"
     assert form.read_spec(filled(updates)) == run.spec
     # The source has changed, which the page may report twice: the settings stay.
@@ -164,7 +165,7 @@ def test_on_from_a_run_starts_with_its_adapter(ctx: Context, finished: RunDir) -
     assert held["model.start"] == finished.id
     box, said = fill_form.show_start(ctx, str(held["model.start"]))
     assert box["visible"] and "Starts from the adapter of “Pirate”" in said
-    run = ctx.engine.store.run(train_tab.start_run(ctx, **held))
+    run = ctx.engine.store.run(train_tab.start_run(ctx, *shown(held), **held))
     assert warm_start.origin_name(run) == "Pirate"
     # Other data leaves method and start; a contradiction is shown below Start, which refuses it.
     changed = choose_data(ctx, "sample:json", "pocket", finished.id)
@@ -172,10 +173,11 @@ def test_on_from_a_run_starts_with_its_adapter(ctx: Context, finished: RunDir) -
     assert "optim.epochs" in changed
     held["method.rank"] = 5
     assert (
-        "Rank (method.rank): it is 16 in that run" in list(plan.show_plan(ctx, **held))[-1]["facts"]
+        "Rank (method.rank): it is 16 in that run"
+        in list(start_card.show_plan(ctx, **held))[-1]["facts"]
     )
     with pytest.raises(SpecError, match="Rank"):
-        train_tab.start_run(ctx, **held)
+        train_tab.start_run(ctx, *shown(held), **held)
     assert not fill_form.show_start(ctx, "")[0]["visible"]
     assert "is gone" in fill_form.show_start(ctx, "no-such-run")[1]
 

@@ -12,6 +12,7 @@ from engine.store.run_dir import RunDir
 from engine.store.run_view import RunState, RunView, fold_events
 from tests.conftest import wait_for
 from tests.fake_backend import FakeBackend
+from tests.ui.fakes import shown
 from ui.context import Context
 from ui.train import live, live_parts, tab
 
@@ -24,7 +25,7 @@ def ask(ctx: Context, cursor: dict[str, object]) -> dict[str, object]:
 
 def test_an_empty_workspace_has_an_answer(ctx: Context) -> None:
     answer = ask(ctx, {"run": ""})
-    assert answer["run"] == "" and answer["load"]
+    assert answer == {"run": ""}
 
 
 def test_a_cursor_gets_only_what_is_new(ctx: Context, finished: RunDir) -> None:
@@ -55,15 +56,15 @@ def test_stop_then_continue(ctx: Context, values: dict[str, Any]) -> None:
     backend = ctx.engine.supervisor.backend
     assert isinstance(backend, FakeBackend)
     backend.steps, backend.seconds = 100, 0.02
-    run = ctx.engine.store.run(tab.start_run(ctx, **values))
+    run = ctx.engine.store.run(tab.start_run(ctx, *shown(values), **values))
     wait_for(run, lambda run: run.view().step > 2, 20)
     answer = ask(ctx, {"run": run.id})
-    buttons = [event for event, _ in answer["buttons"]]
+    buttons = [event for event, *_ in answer["buttons"]]
     assert answer["live"] and buttons == ["stop_run", "pause_run", "cancel_run"]
     live.act_on_run(ctx, "stop", run.id)
     wait_for(run, lambda run: run.state() == RunState.STOPPED and not run.queued, 20)
     answer = ask(ctx, {"run": run.id})
-    buttons = [event for event, _ in answer["buttons"]]
+    buttons = [event for event, *_ in answer["buttons"]]
     assert not answer["live"] and buttons == ["compare_run", "continue_run"]
     live.act_on_run(ctx, "resume", run.id)
     wait_for(run, lambda run: run.state() == RunState.FINISHED, 20)

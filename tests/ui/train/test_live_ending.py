@@ -17,6 +17,7 @@ from engine.store.run_dir import RunDir
 from engine.store.run_view import RunState
 from tests.conftest import idle, wait_for
 from tests.hung_backend import Hangs
+from tests.ui.fakes import shown
 from ui.context import Context
 from ui.runs import queue
 from ui.train import live, tab
@@ -26,7 +27,7 @@ from ui.train import live, tab
 def hung(ctx: Context, values: dict[str, Any]) -> Iterator[RunDir]:
     """A run that hangs in its tenth step."""
     backend = ctx.engine.supervisor.backend = Hangs()
-    run = ctx.engine.store.run(tab.start_run(ctx, **values))
+    run = ctx.engine.store.run(tab.start_run(ctx, *shown(values), **values))
     wait_for(run, lambda run: heartbeat.read_sign(run.path), 20)
     yield run
     if backend.worker and backend.worker.poll() is None:
@@ -37,13 +38,13 @@ def test_a_hung_run_is_said_and_ended_by_the_button(
     ctx: Context, hung: RunDir, values: dict[str, Any]
 ) -> None:
     answer = live.poll_run(ctx, {"run": hung.id})
-    said, buttons = answer["sentence"], [event for event, _ in answer["buttons"]]
+    said, buttons = answer["sentence"], [event for event, *_ in answer["buttons"]]
     assert said["title"] == "No sign of life for 40 s" and said["tone"] == "bad"
     assert "Everything up to step 5 of 20 is kept." in said["text"]
     assert answer["label"] == "No sign of life" and answer["progress"]["left"] == ""
     assert find_sign(hung.view()).message.title not in said["title"], "not that it learns well"
     assert buttons[0] == "end_run" and answer["buttons"][0][1] == "End it now"
-    behind = ctx.engine.store.run(tab.start_run(ctx, **values))
+    behind = ctx.engine.store.run(tab.start_run(ctx, *shown(values), **values))
     assert behind.state() == RunState.QUEUED
     live.act_on_run(ctx, "end_now", hung.id)
     wait_for(hung, lambda run: run.state() == RunState.INTERRUPTED and run.view().warnings, 20)

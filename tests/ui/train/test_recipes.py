@@ -12,13 +12,13 @@ from engine.process import oneshot
 from engine.runs import recipes
 from engine.spec import presets
 from tests.ui.fakes import INFO, file_of
-from tests.ui.train.test_plan import counted, plain
+from tests.ui.train.test_start_card import counted, plain
 from ui import form
 from ui.context import Context
 from ui.train import own_recipes, recipe_values
 from ui.train import recipes as train_recipes
 from ui.train.fill_form import suited_spec
-from ui.train.recipes import RECOMMENDED, SET_BY_RECIPE
+from ui.train.recipes import OWN_SETTINGS, RECOMMENDED, SET_BY_RECIPE
 
 
 def plain_values(updates: dict[str, Any]) -> dict[str, Any]:
@@ -62,11 +62,13 @@ def test_every_recipe_can_be_chosen(
 
 
 def test_recipes_are_offered_by_the_rows(ctx: Context, values: dict[str, Any]) -> None:
-    assert "Classifier" not in train_recipes.offer_recipes(ctx, RECOMMENDED, **values)["choices"]
+    offered = train_recipes.offer_recipes(ctx, RECOMMENDED, **values)
+    assert "Classifier" not in dict(offered["choices"])
     values["data.source"] = "sample:reviews"
     offered = train_recipes.offer_recipes(ctx, "Preferences", **values)
-    assert "Classifier" in offered["choices"] and "Preferences" not in offered["choices"]
-    assert offered["value"] is None
+    names = dict(offered["choices"])
+    assert "Classifier" in names and "Preferences" not in names
+    assert offered["value"] == OWN_SETTINGS
     offered = train_recipes.offer_recipes(ctx, "Classifier", **values)
     assert "value" not in offered, "another may have been chosen meanwhile"
 
@@ -100,7 +102,7 @@ def test_following_leaves_the_data_tab_and_settings_by_hand_alone(
 ) -> None:
     found = plain_values(train_recipes.follow_choices(ctx, RECOMMENDED, **file_values))
     assert "data.max_length" not in found and found["optim.epochs"] == 6
-    assert train_recipes.follow_choices(ctx, None, **file_values) == {}
+    assert train_recipes.follow_choices(ctx, OWN_SETTINGS, **file_values) == {}
 
 
 def test_what_is_proposed_says_which_recipe_it_was_asked_for(
@@ -121,11 +123,11 @@ def test_another_method_by_hand_brings_a_learning_rate_that_suits_it(
 ) -> None:
     counted(ctx, values)
     values["method.kind"] = "full"
-    updates = train_recipes.follow_method(ctx, None, **values)
+    updates = train_recipes.follow_method(ctx, OWN_SETTINGS, **values)
     assert updates.keys() == {"optim.learning_rate", "note"}
     assert updates["optim.learning_rate"] == 0.0002 and "follows the method" in updates["note"]
     values["method.kind"] = "qlora"
-    assert train_recipes.follow_method(ctx, None, **values) == {}
+    assert train_recipes.follow_method(ctx, OWN_SETTINGS, **values) == {}
 
 
 def test_a_method_chosen_before_the_model_is_read_brings_its_learning_rate_too(
@@ -133,7 +135,7 @@ def test_a_method_chosen_before_the_model_is_read_brings_its_learning_rate_too(
 ) -> None:
     values["method.kind"] = "full"
     assert ctx.known_model("pocket") is None
-    assert train_recipes.follow_method(ctx, None, **values)["optim.learning_rate"] == 0.0002
+    assert train_recipes.follow_method(ctx, OWN_SETTINGS, **values)["optim.learning_rate"] == 0.0002
 
 
 def test_own_recipes_are_saved_chosen_taken_and_deleted(
@@ -149,7 +151,7 @@ def test_own_recipes_are_saved_chosen_taken_and_deleted(
     assert not {"data.source", "model.source", "data.fixes"} & set(kept.values)
     updates = own_recipes.choose_own_recipe(ctx, chosen["value"], **values)
     assert updates["method.rank"] == 24 and updates["group"] == "fewest"
-    assert updates["recipe"] is None
+    assert updates["recipe"] == OWN_SETTINGS
     assert plain(updates["method.targets"]) == ["q_proj", "v_proj"]
     file = file_of(ctx, own_recipes.recipe_file(ctx, chosen["value"]))
     assert file.read_text().startswith("name: Mine <b>")

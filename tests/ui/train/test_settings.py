@@ -9,7 +9,7 @@ import gradio as gr
 from engine.model.info import ALL_LINEAR
 from engine.spec.run import RunSpec
 from tests.ui.fakes import INFO
-from tests.ui.train.test_plan import plain
+from tests.ui.train.test_start_card import plain
 from ui.context import Context
 from ui.train import settings
 from ui.train.fill_form import ROW_FIELDS, choose_data, suited_spec

@@ -13,11 +13,11 @@ from engine.model import parameters
 from engine.model.info import ALL_LINEAR
 from engine.runs.engine import Engine
 from engine.store.run_dir import RunDir
-from tests.ui.fakes import INFO, FakeDesk
+from tests.ui.fakes import INFO, FakeDesk, shown
 from ui import form
 from ui.context import Context
 from ui.model import tab
-from ui.train import plan, settings
+from ui.train import settings, start_card
 from ui.train import tab as train_tab
 
 GB = 2**30
@@ -30,7 +30,7 @@ def plain(shown: object) -> object:
 
 def shown_plan(ctx: Context, values: dict[str, Any]) -> str:
     """What is shown below Start in the end."""
-    return list(plan.show_plan(ctx, **values))[-1]["facts"]
+    return list(start_card.show_plan(ctx, **values))[-1]["facts"]
 
 
 def counted(ctx: Context, values: dict[str, Any]) -> None:
@@ -57,15 +57,17 @@ def test_the_defaults_start(finished: RunDir) -> None:
 
 
 def test_what_start_would_do_is_shown_at_once(ctx: Context, values: dict[str, Any], room) -> None:
-    words = next(plan.show_plan(ctx, **values))["facts"]
-    assert "Counting" in words and "You will train on" in words
+    before = next(start_card.show_plan(ctx, **values))
+    assert "Reading the model" in before["facts"] and "Pirate" in before["head"]
+    assert before["start"] == start_card.DISABLED, "it is not known whether it would work"
     ctx.load_model("pocket")
     spec = form.read_spec(values)
-    shown = next(plan.show_plan(ctx, **values))
+    shown = next(start_card.show_plan(ctx, **values))
     words, alpha, methods = shown["facts"], shown["method.alpha"], shown["methods"]
     weights = parameters.count_parameters(INFO, spec.method).trainable
-    assert f"{weights:,} of {INFO.parameters + weights:,} weights train" in words
-    assert f"{spec.optim.steps(ctx.prepare(spec.data).train)} steps" in words
+    assert f"{weights:,} of {INFO.parameters + weights:,} weights" in words
+    assert f"{spec.optim.steps(ctx.prepare(spec.data).train)} steps" in shown["head"]
+    assert shown["start"] == start_card.ENABLED and shown["named"] == ("sample:pirate", "pocket")
     assert "20.0 GB free" in words and "known once the rows are counted" in words
     assert alpha["placeholder"].startswith(str(2 * spec.method.rank))
     assert "Recommended: <b>LoRA</b>" in methods and "When to use which" in methods
@@ -75,9 +77,9 @@ def test_the_time_is_measured_once_and_then_known(
     ctx: Context, values: dict[str, Any], room
 ) -> None:
     counted(ctx, values)
-    first, last = [shown["facts"] for shown in plan.show_plan(ctx, **values)]
+    first, last = [shown["facts"] for shown in start_card.show_plan(ctx, **values)]
     assert "known once the run has started" in first and "measured on this machine" in last
-    assert "measured on this machine" in next(plan.show_plan(ctx, **values))["facts"]
+    assert "measured on this machine" in next(start_card.show_plan(ctx, **values))["facts"]
     assert ctx.engine.desk.paced == 1  # type: ignore[attr-defined]
 
 
@@ -95,6 +97,8 @@ def test_nothing_is_measured_while_a_run_uses_the_machine(
     counted(ctx, values)
     monkeypatch.setattr(Engine, "count_waiting", lambda _: 1)
     assert "known once the run has started" in shown_plan(ctx, values)
+    monkeypatch.setattr(Engine, "working_now", lambda _: "tickets")
+    assert "measured when this machine is free" in shown_plan(ctx, values)
     assert ctx.engine.desk.paced == 0  # type: ignore[attr-defined]
 
 
@@ -106,7 +110,7 @@ def test_what_does_not_fit_is_said_with_what_helps_and_can_be_started(
     room(0.05 * GB)
     words = shown_plan(ctx, values)
     assert "probably does not fit" in words and "start it anyway" in words
-    assert train_tab.start_run(ctx, **values)
+    assert train_tab.start_run(ctx, *shown(values), **values)
 
 
 def test_stepping_down_is_estimated(ctx: Context, values: dict[str, Any], room) -> None:
@@ -131,7 +135,7 @@ def test_examples_longer_than_the_model_reads_are_said_at_once(
     values["data.max_length"] = 513
     assert "reads at most 512 tokens" in shown_plan(ctx, values)
     with pytest.raises(SpecError):
-        train_tab.start_run(ctx, **values)
+        train_tab.start_run(ctx, *shown(values), **values)
     assert not list(ctx.engine.store.all_runs())
 
 
@@ -142,7 +146,7 @@ def test_a_method_that_does_not_fit_the_model_does_not_start(
     values["method.layers"] = "0-99"
     assert "has 6 layers" in shown_plan(ctx, values)
     with pytest.raises(SpecError):
-        train_tab.start_run(ctx, **values)
+        train_tab.start_run(ctx, *shown(values), **values)
 
 
 def test_a_model_that_cannot_be_opened_is_said_beside_start(
@@ -168,7 +172,7 @@ def test_a_classifier_is_counted_with_its_labels(
     assert "choose one of 2 labels" in words
     values["method.kind"] = "head"
     head = 2 * INFO.hidden_size
-    assert f"{head:,} of {INFO.parameters + 2 * head:,} weights train" in shown_plan(ctx, values)
+    assert f"{head:,} of {INFO.parameters + 2 * head:,} weights" in shown_plan(ctx, values)
 
 
 def test_rows_that_must_not_be_learned_are_said(
@@ -182,4 +186,4 @@ def test_rows_that_must_not_be_learned_are_said(
     counted(ctx, values)
     assert "7 of the rows" in shown_plan(ctx, values) and "&lt;b&gt;" in shown_plan(ctx, values)
     with pytest.raises(SpecError, match="7 of the rows cannot be learned with this model"):
-        train_tab.start_run(ctx, **values)
+        train_tab.start_run(ctx, *shown(values), **values)

@@ -1,0 +1,29 @@
+"""What to change about a run that got worse: the settings to start it again with."""
+
+from __future__ import annotations
+
+from engine.coach.windows import CurveLevels
+from engine.errors import RunError
+from engine.estimate.unwise import SCALE_TIMES, USUAL_SCALE
+from engine.spec.run import RunSpec, make_spec
+from engine.store.run_dir import RunDir
+
+
+def advised_spec(run: RunDir) -> RunSpec:
+    """Its settings with a learning rate as advised, and the usual alpha; raises RunError."""
+    values, spec = run.spec.model_dump(), run.spec
+    rate = advised_rate_of(run)
+    if not rate:
+        raise RunError("This run has not begun to learn, so there is nothing to advise yet.")
+    values["optim"]["learning_rate"] = rate
+    strongest = SCALE_TIMES * USUAL_SCALE * spec.method.rank
+    if spec.method.adapts and spec.method.scale_alpha >= strongest:
+        values["method"]["alpha"] = None
+    values["name"] = ""  # named after what differs
+    return make_spec(values)
+
+
+def advised_rate_of(run: RunDir) -> float:
+    """The learning rate to start it again with; 0 where nothing is known."""
+    view = run.view()
+    return float(f"{CurveLevels(view).lower_rate:.1g}") if view.lrs else 0.0
