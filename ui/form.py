@@ -78,6 +78,40 @@ TARGET_GROUP_NOTES = {
 SHARE_CHOICE = ("A share of this data", "")
 # The ids of the folds that fields are in, for links that lead to them; others are in sight.
 FOLDS = {
+    "more-adapter": (
+        "method.alpha",
+        "method.targets",
+        "method.dropout",
+        "method.rslora",
+        "method.init",
+        "method.plus",
+        "method.bias",
+        "method.layers",
+        "method.ranks",
+        "method.save",
+    ),
+    "more-preferences": ("method.preference", "method.beta"),
+    "more-steps": (
+        "optim.accumulation",
+        "optim.warmup",
+        "optim.schedule",
+        "optim.weight_decay",
+        "data.seed",
+    ),
+    "more-during-training": (
+        "name",
+        "sampling.checks",
+        "sampling.save_minutes",
+        "optim.patience",
+        "sampling.prompts",
+        "sampling.max_new_tokens",
+    ),
+    "more-memory-and-hardware": (
+        "optim.checkpointing",
+        "optim.optimizer",
+        "place.device",
+        "place.precision",
+    ),
     "reading": ("data.shape",),
     "learning": ("data.goal", "data.learn", "data.max_length", "data.system", "data.template"),
     "splitting": ("data.held_out", "data.held_out_source"),
@@ -110,10 +144,11 @@ def tab_of(path: str) -> str:
     return "data" if path in DATA_PATHS and path != "data.seed" else "train"
 
 
-def fold_of(path: str) -> str:
-    """The id of the fold that a field's widget is in; empty for one in sight."""
+def folds_of(path: str) -> str:
+    """The ids of the folds that a field's widget is in, the outer one first; empty in sight."""
     named = next((fold for fold, paths in FOLDS.items() if path in paths), "")
-    return named or ("more" if tab_of(path) == "train" and path not in IN_SIGHT else "")
+    outer = "more" if tab_of(path) == "train" and path not in IN_SIGHT else ""
+    return f"{outer} {named}".strip()
 
 
 def make_widget(path: str, **options: Any) -> Component:

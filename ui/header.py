@@ -29,8 +29,10 @@ def build_header(ctx: Context, blocks: gr.Blocks) -> gr.HTML:
     raw_html(
         f'<header class="top">{logo()}<h1>Hone</h1><span class="grow"></span>'
         f'<span class="chip" title="Where training runs">{escape_html(ctx.engine.device.text)}'
-        '</span><button type="button" class="mini theme">Theme</button></header>',
-        js_on_load="HoneTheme(element.querySelector('.theme')); HoneLoaded()",
+        '</span><button type="button" class="mini keys" aria-label="Keyboard '
+        'shortcuts">?</button><button type="button" class="mini theme">Theme</button></header>',
+        js_on_load="HoneTheme(element.querySelector('.theme')); HoneLoaded(); "
+        "HoneKeys(element.querySelector('.keys'))",
         elem_id="top",
     )
     limits = ctx.engine.store.limits

@@ -11,7 +11,7 @@ import plotly
 
 from ui.text import ASSETS, escape_html, read_asset
 
-SCRIPTS = ("page.js", "push.js", "fields.js", "curve.js", "live.js", "model.js")
+SCRIPTS = ("page.js", "push.js", "fields.js", "keys.js", "curve.js", "live.js", "model.js")
 STYLES = ("app.css", "train.css", "model.css", "report.css")
 PLOTLY = Path(plotly.__file__).parent / "package_data" / "plotly.min.js"
 PLOTLY_PATH = "/plotly.min.js"  # where it is served

@@ -38,6 +38,7 @@ HERE = re.compile(r"(http|ws)://127\.0\.0\.1:\d+/|data:|blob:")
 LEAVING: set[Any] = (
     set()
 )  # pages on their way out: Gradio's client complains of what it had to leave unfinished
+DATA_TAB = "#nav .tab-container [data-tab-id=data]"
 OpenPage = Callable[..., Any]
 Serve = Callable[..., str]
 
@@ -117,7 +118,9 @@ def open_page(browser: Any, serve: Serve) -> Iterator[OpenPage]:
 
     contexts = []
 
-    def opened(url: str, width: int = 1280, height: int = 900, dark: bool = False) -> Any:
+    def opened(
+        url: str, width: int = 1280, height: int = 900, dark: bool = False, ready: str = DATA_TAB
+    ) -> Any:
         scheme = "dark" if dark else "light"
         context = browser.new_context(
             viewport={"width": width, "height": height}, color_scheme=scheme
@@ -128,7 +131,7 @@ def open_page(browser: Any, serve: Serve) -> Iterator[OpenPage]:
         page.on("console", hear)
         page.on("request", watch)
         page.goto(url)
-        page.get_by_role("tab", name="Data", exact=True).wait_for(timeout=30_000)
+        page.locator(ready).wait_for(timeout=30_000)
         return page
 
     yield opened

@@ -33,13 +33,16 @@
     set();
   };
 
-  /* A fold that is closed has no fields yet in Gradio, so it is opened first. */
-  async function goTo(tab, id, fold) {
+  /* A fold that is closed has no fields yet in Gradio, so those that the field is in are opened first. */
+  async function goTo(tab, id, folds) {
     document.querySelector(`#nav [role=tab][data-tab-id="${tab}"]`)?.click();
     for (let tries = 0; tries < 30; tries += 1) {
-      const target = document.getElementById(id), head = document.querySelector(`#${fold || 'none'} > .label-wrap`);
+      const target = document.getElementById(id);
       if (target?.offsetParent) return arrive(target);
-      if (head?.offsetParent && !head.classList.contains('open')) head.click();
+      for (const fold of folds.split(' ').filter(Boolean)) {
+        const head = document.querySelector(`#${fold} > .label-wrap`);
+        if (head?.offsetParent && !head.classList.contains('open')) head.click();
+      }
       await pause(100);
     }
   }
@@ -52,6 +55,6 @@
 
   document.addEventListener('click', (e) => {
     const link = e.target.closest('[data-go]');
-    if (link) goTo(link.dataset.go, link.dataset.to, link.dataset.fold);
+    if (link) goTo(link.dataset.go, link.dataset.to, link.dataset.fold || '');
   });
 })();

@@ -33,4 +33,4 @@ window.HoneTabs = (function () {
 })();
 window.HoneReady = () => { document.documentElement.dataset.ready = 'true'; };
 setTimeout(window.HoneReady, 15000); // whatever happens
-document.head.insertAdjacentHTML('beforeend', '<style>html:not([data-ready]) #nav [role=tabpanel] { visibility: hidden; }</style>');
+document.head.insertAdjacentHTML('beforeend', '<style>html:not([data-ready]) #nav { visibility: hidden; }</style>');

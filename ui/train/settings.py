@@ -23,24 +23,12 @@ QUESTIONS = {
     "optim.epochs": ("How long? (epochs)", "Passes over all rows."),
     "method.rank": ("How strong? (rank)", "More learns more, and needs more memory."),
 }
-# Under More, in groups; those of the adapter and of preferences are hidden where they do not apply.
-ADAPTER_PATHS = (
-    "method.alpha", "method.targets", "method.dropout", "method.rslora", "method.init",
-    "method.plus", "method.bias", "method.layers", "method.ranks", "method.save",
-)  # fmt: skip
-PREFERENCE_PATHS = ("method.preference", "method.beta")
-MORE_GROUPS = {
-    "Learning": (
-        "optim.learning_rate", "optim.batch_size", "optim.accumulation", "optim.warmup",
-        "optim.schedule", "optim.weight_decay", "data.seed",
-    ),
-    "Memory": ("optim.checkpointing", "optim.optimizer"),
-    "During training": (
-        "name", "sampling.checks", "sampling.save_minutes", "optim.patience", "sampling.prompts",
-        "sampling.max_new_tokens",
-    ),
-    "Hardware": ("place.device", "place.precision"),
-}  # fmt: skip
+# Under More, each in a fold of its own, whose fields are those of ``form.FOLDS``.
+MORE_FOLDS = {
+    "more-steps": "Steps",
+    "more-during-training": "During training",
+    "more-memory-and-hardware": "Memory and hardware",
+}
 
 
 class Settings:
@@ -64,17 +52,17 @@ class Settings:
         kinds = {"value": self.initial["method.kind"], "choices": method_choices(labels=False)}
         self.fields["method.kind"] = form.make_widget("method.kind", **kinds)
         self.methods = raw_html(elem_id="methods")
-        with gr.Column(elem_id="adapter-more") as self.more:
-            self._add_group("Adapter", *ADAPTER_PATHS)
-        with gr.Column(visible=False, elem_id="preferring") as self.preferring:
-            self._add_group("Preferences", *PREFERENCE_PATHS)
-        for title, paths in MORE_GROUPS.items():
-            self._add_group(title, *paths)
-        self._add_fields("model.start")
+        self._add_fields("optim.learning_rate", "optim.batch_size", "model.start")
+        # Hidden where they do not apply.
+        self.more = self._add_fold("more-adapter", "Adapter")
+        self.preferring = self._add_fold("more-preferences", "Preferences", visible=False)
+        for name, title in MORE_FOLDS.items():
+            self._add_fold(name, title)
 
-    def _add_group(self, title: str, *paths: str) -> None:
-        raw_html(f'<h4 class="group">{title}</h4>')
-        self._add_fields(*paths)
+    def _add_fold(self, name: str, title: str, visible: bool = True) -> gr.Accordion:
+        with gr.Accordion(title, open=False, elem_id=name, visible=visible) as fold:
+            self._add_fields(*form.FOLDS[name])
+        return fold
 
     def _add_fields(self, *paths: str) -> None:
         for path in paths:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -34,6 +35,7 @@ TASKS_IN_WORDS = {
     "regress": "give a number",
     "prefer": "prefer better answers",
 }
+PATH = re.compile(r" \(\w+\.\w+\)")  # of a setting, which the command line needs
 TAB_NAMES = {"data": "Data", "model": "Model"}
 DISABLED, ENABLED = gr.update(interactive=False), gr.update(interactive=True)
 
@@ -51,7 +53,7 @@ class StartWidgets:
         # The data and model that the head names: nothing else can be started.
         self.named = gr.State(("", ""))
         self.notes = raw_html(
-            "{}", visible=False, js_on_load="HoneFieldNotes(element, props, watch)"
+            "{}", js_on_load="HoneFieldNotes(element, props, watch)", elem_id="field-notes"
         )
 
     @property
@@ -181,9 +183,10 @@ def _problem_line(problem: Problem) -> str:
     if problem.field:
         tab = form.tab_of(problem.field)
         label = f"Go to the {TAB_NAMES[tab]} tab" if tab in TAB_NAMES else "Show the setting"
-        fold = form.fold_of(problem.field)
+        fold = form.folds_of(problem.field)
         where = f" {go_button(tab, form.widget_id(problem.field), label, fold)}"
-    return f'<p class="line" data-tone="bad">{escape_html(problem.text)}{where}</p>'
+    text = escape_html(PATH.sub("", problem.text))
+    return f'<p class="line" data-tone="bad">{text}{where}</p>'
 
 
 def rows_line(plan: Plan) -> str:
