@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,16 @@ import plotly
 
 from ui.text import ASSETS, escape_html, read_asset
 
-SCRIPTS = ("page.js", "push.js", "fields.js", "keys.js", "curve.js", "live.js", "model.js")
+SCRIPTS = (
+    "page.js",
+    "push.js",
+    "fields.js",
+    "keys.js",
+    "hints.js",
+    "curve.js",
+    "live.js",
+    "model.js",
+)
 STYLES = ("app.css", "train.css", "model.css", "report.css")
 PLOTLY = Path(plotly.__file__).parent / "package_data" / "plotly.min.js"
 PLOTLY_PATH = "/plotly.min.js"  # where it is served
@@ -106,6 +116,16 @@ def make_button(
 ) -> gr.Button:
     """A button of medium size, at least ``width`` pixels wide."""
     return gr.Button(label, size="md", min_width=width, elem_id=elem_id, **more)
+
+
+def build_hint(name: str, step: int, text: str) -> None:
+    """Lay out a hint for a first visit, which is gone for good once it is dismissed."""
+    button = '<button type="button" class="mini" aria-label="Hide this hint">Got it</button>'
+    raw_html(
+        f'<div class="hint"><b>{step}</b><p>{escape_html(text)}</p>{button}</div>',
+        js_on_load=f"HoneHint(element, {json.dumps(name)})",
+        elem_id=f"hint-{name}",
+    )
 
 
 def build_intro(title: str, text: str) -> None:

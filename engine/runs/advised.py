@@ -7,12 +7,13 @@ from engine.errors import RunError
 from engine.estimate.unwise import SCALE_TIMES, USUAL_SCALE
 from engine.spec.run import RunSpec, make_spec
 from engine.store.run_dir import RunDir
+from engine.store.run_view import RunView
 
 
 def advised_spec(run: RunDir) -> RunSpec:
     """Its settings with a learning rate as advised, and the usual alpha; raises RunError."""
     values, spec = run.spec.model_dump(), run.spec
-    rate = advised_rate_of(run)
+    rate = advised_rate_of(run.view())
     if not rate:
         raise RunError("This run has not begun to learn, so there is nothing to advise yet.")
     values["optim"]["learning_rate"] = rate
@@ -23,7 +24,6 @@ def advised_spec(run: RunDir) -> RunSpec:
     return make_spec(values)
 
 
-def advised_rate_of(run: RunDir) -> float:
-    """The learning rate to start it again with; 0 where nothing is known."""
-    view = run.view()
+def advised_rate_of(view: RunView) -> float:
+    """The learning rate to start a run again with; 0 where nothing is known."""
     return float(f"{CurveLevels(view).lower_rate:.1g}") if view.lrs else 0.0

@@ -1,6 +1,6 @@
 """What has changed on the disk since somebody looked: marks, which cost no more than a look.
 
-A page asks for what it shows only where a mark has changed (ui.access.push).
+A page asks for what it shows only where a mark has changed (ui.push).
 """
 
 from __future__ import annotations

@@ -25,16 +25,17 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from starlette.websockets import WebSocket
 
 from engine.store.workspace import Store
-from ui.access import downloads, event_body, push
+from ui import push
+from ui.access import downloads, event_body
 from ui.access.authentication import Authentication
 from ui.access.claims import Claims, OpenPages
 from ui.access.event_body import StrangeBody
 from ui.access.messages import Answering, Refused, again, read_body, uncompressed
-from ui.access.push import PushChannel
 from ui.access.routes import Kind, Route, check_host, check_sender, find_route
 from ui.access.uploads import Uploads
 from ui.access.visitor import Visitor, visitor_of
 from ui.event_queue import waiting_requests
+from ui.push import PushChannel
 
 NOT_HERE = "There is nothing here. Go back to the page."
 OTHER_PAGES = "This belongs to another page. Reload yours."
@@ -110,8 +111,9 @@ class Guard:
                 visitor = (await self.site.authentication.admit(request)).visitor
         if visitor is None:
             await socket.close(1008)
-        else:
-            await self.site.channel.serve(socket, visitor.owner)
+            return
+        self._store_of(visitor.owner).touch_owner()
+        await self.site.channel.serve(socket, visitor.owner)
 
     async def _answer(self, scope: Scope, receive: Receive, send: Answering) -> None:
         try:
@@ -145,9 +147,8 @@ class Guard:
         self, request: Request, send: Answering, visitor: Visitor, found: tuple[Route, str]
     ) -> Response | None:
         """Answer a visitor who was let in; what his request names must be his."""
-        store, owner, query = self.site.store, visitor.owner, request.query_params
-        if owner != store.owner:
-            store = store.for_owner(owner)
+        owner, query = visitor.owner, request.query_params
+        store = self._store_of(owner)
         store.touch_owner()
         request.scope.setdefault("state", {})["visitor"] = visitor
         route, name = found
@@ -170,6 +171,10 @@ class Guard:
             case "progress":
                 self._claim("upload", query.get("upload_id", ""), owner)
         return await self._pass(request, send)
+
+    def _store_of(self, owner: str) -> Store:
+        store = self.site.store
+        return store if owner == store.owner else store.for_owner(owner)
 
     async def _pass(self, request: Request, send: Send) -> Response | None:
         """Let Gradio answer."""

@@ -21,6 +21,7 @@ window.HoneLive = function (element, props, server, trigger, watch) {
   /* --- words --- */
   function showAnswer(answer) {
     $('.live').dataset.empty = String(!answer.state);
+    if (answer.state) window.HoneHintsDone();
     const place = element.closest('.train');
     if (place) place.dataset.shown = answer.state ? (answer.live ? 'live' : 'done') : 'none';
     if (!answer.state) {

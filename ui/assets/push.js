@@ -1,4 +1,4 @@
-/* The push channel of the page (ui/access/push.py): what has changed, for whoever listens. And a restarted app, whose
+/* The push channel of the page (ui/push.py): what has changed, for whoever listens. And a restarted app, whose
    page would refuse this one in jargon: so the page reloads; so it does where a session has ended, which shows the login. */
 window.HonePush = (function () {
   const WAIT = { first: 500, most: 5000, fallback: 3000 }; // milliseconds

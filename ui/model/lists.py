@@ -94,11 +94,14 @@ def _model_button(
 
 
 def fit_chip(fit: ModelFit | None) -> str:
-    """Whether a model fits, in two or three words, with what it needs."""
+    """Whether a model fits, in a word or two.
+
+    Without a figure: what the settings need is one figure, which stands beside the chosen model.
+    """
     if fit is None:
         return '<span class="mark" data-tone="">…</span>'
     likely = "likely " if fit.rough else ""
-    text = f"{likely}{FIT_WORDS[fit.word]}: {format_bytes(fit.needs)}"
+    text = f"{likely}{FIT_WORDS[fit.word]}"
     text = text[0].upper() + text[1:]
     return f'<span class="mark" data-tone="{FIT_TONES[fit.word]}">{escape_html(text)}</span>'
 

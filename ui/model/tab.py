@@ -17,7 +17,7 @@ from ui.model.choose import LookUp, choose_listed, model_choices
 from ui.model.download import DownloadedWidgets, DownloadWidgets, wire_downloads
 from ui.model.find import SearchWidgets, list_recommended, open_folder
 from ui.text import line, status_box
-from ui.theme import build_intro, make_button, raw_html
+from ui.theme import build_hint, build_intro, make_button, raw_html
 
 READING_MODEL = line(
     "Reading the model's description. The first time takes about ten seconds.", "wait"
@@ -35,6 +35,9 @@ class ModelTab:
             with gr.Row(equal_height=False, elem_classes="page model"):
                 with gr.Column(scale=0, min_width=340, elem_classes="side"):
                     self.source = form.make_widget("model.source", choices=model_choices(ctx))
+                    build_hint(
+                        "model", 2, "Keep the pocket model for a first try, then press Next."
+                    )
                     self.next = make_button("Next: train it", variant="primary")
                     self.search = SearchWidgets(ctx)
                     self.downloaded = DownloadedWidgets(ctx)

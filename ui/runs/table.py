@@ -8,7 +8,7 @@ from pathlib import Path
 from engine.coach.caution import short_caution
 from engine.spec.method import short_method_name
 from engine.store.run_dir import RunDir
-from engine.text import format_bytes, format_date, format_duration, format_loss, format_share
+from engine.text import format_bytes, format_date, format_drop, format_duration, format_loss
 from ui.text import STATE_LABELS, escape_html, line, table
 
 COLUMN_HEADERS = (
@@ -63,5 +63,5 @@ def _loss_cell(best: float | None, first: float | None, caution: str) -> str:
     mind = f"<small>{caution}</small>" if caution else ""
     if first is None:
         return format_loss(best) + mind
-    down = f", down {format_share(first - best, first)}" if best < first else ""
+    down = f", down {format_drop(first, best)}" if best < first else ""
     return f"{format_loss(best)}<small>from {format_loss(first)}{down}</small>{mind}"

@@ -112,7 +112,7 @@ def poll_answer(
         "name": run.meta["name"],
         "about": live_parts.what_it_trains(run),
         "label": state_label(state, view),
-        "buttons": run_buttons(run, view, state),
+        "buttons": run_buttons(view, state),
         "sentence": coach.describe_run(view, state).model_dump(),
         "warnings": [*map(coach.describe_step_down, view.stepped), *view.warnings],
         "progress": live_parts.progress_of(view, state),
@@ -153,7 +153,7 @@ def _new_points(view: RunView, index: int) -> dict[str, Any]:
     }
 
 
-def run_buttons(run: RunDir, view: RunView, state: RunState) -> list[list[str]]:
+def run_buttons(view: RunView, state: RunState) -> list[list[str]]:
     """[event, label, what happens] of what makes sense now, the likeliest first."""
     match state:
         case RunState.QUEUED:
@@ -165,7 +165,7 @@ def run_buttons(run: RunDir, view: RunView, state: RunState) -> list[list[str]]:
     buttons = []
     if any(one.best for one in view.saved):
         buttons.append(COMPARE)
-    if view.got_worse and (rate := advised_rate_of(run)):
+    if view.got_worse and (rate := advised_rate_of(view)):
         about = f"The same run with learning rate {format_rate(rate)}."
         buttons.insert(0, ["advised_run", "Start again as advised", about])
     if state == RunState.PAUSED:

@@ -23,7 +23,7 @@ from ui import form
 from ui.choices import FormChoices, keep_choices
 from ui.context import Context
 from ui.text import definition_row, escape_html, go_button, line
-from ui.theme import raw_html
+from ui.theme import build_hint, raw_html
 from ui.train import memory, settings
 from ui.train.field_notes import notes_of
 from ui.train.memory_card import memory_verdict
@@ -46,6 +46,9 @@ class StartWidgets:
     def __init__(self) -> None:
         with gr.Column(elem_id="start-card", elem_classes="boxed"):
             self.head = raw_html(card_head("", "", ""), elem_id="start-head")
+            build_hint(
+                "train", 3, "Press Start. Then watch how its answers change, here on the right."
+            )
             self.start = gr.Button(
                 "Start", variant="primary", size="lg", elem_id="start", interactive=False
             )

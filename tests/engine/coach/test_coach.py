@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections import Counter
 
@@ -12,8 +13,9 @@ from benchmarks.curves import CURVES, recipes
 from engine.coach import coach, rules
 from engine.coach.message import ALARMS
 from engine.store import events as ev
-from engine.store.run_view import RunView, fold_events
+from engine.store.run_view import RunState, RunView, fold_events
 from tests.curves.made import curve, falling, made
+from tests.engine.store.test_run_view import checked, started, step
 
 SAMPLES = ("pirate", "json", "support", "reviews", "preferences")
 
@@ -84,3 +86,50 @@ def test_a_long_run_is_read_quickly() -> None:
     begun = time.perf_counter()
     rules.find_sign(view)
     assert time.perf_counter() - begun < 0.5  # about 0.05 s on a quiet machine
+
+
+def test_the_loss_at_the_start_is_one_figure_in_all_of_a_run() -> None:
+    told = set()
+    for events in (recorded("pirate"), curve(8, falling(2.2, 0.9), falling(2.2, 1.0))):
+        view = RunView()
+        for event in events:
+            sign = rules.find_sign(fold_events([event], view))
+            found = re.search(r"training loss ([\d.]+) at the start", sign.message.evidence)
+            if found and view.start_loss is not None:
+                told.add((found[1], f"{view.start_loss:.3f}"))
+        assert len({said for said, _ in told}) == 1, "it grows with no step"
+        assert all(said == shown for said, shown in told), "and is the one beside the curve"
+        told.clear()
+
+
+def worse(rate: float, advised: float = 0.002) -> RunView:
+    """A run whose loss has gone up at a learning rate."""
+    steps = [step(n, 1.0 + n).model_copy(update={"lr": rate}) for n in range(1, 13)]
+    estimated = ev.Estimated(
+        trainable=1, memory_gb=1, seconds_low=1, seconds_high=9, advised_rate=advised
+    )
+    done = ev.Finished(step=12, seconds=9, memory_gb=1)
+    checks = [checked(0, 1.4), *steps[:6], checked(6, 5.0), *steps[6:], checked(12, 9.0)]
+    return fold_events([estimated, started(steps=12), *checks, done])
+
+
+def test_a_run_that_got_worse_ends_as_that_and_advises_one_rate() -> None:
+    view = worse(1.0)
+    said = coach.describe_run(view, RunState.FINISHED)
+    assert view.got_worse and said.tone == "bad" and said.title == "Finished, worse than before"
+    assert "(0.002)" in said.action, "not a tenth of a rate that is 500 times the advised one"
+    assert "(0.0001)" in coach.describe_run(worse(0.001), RunState.FINISHED).action
+
+
+def test_more_right_answers_are_not_worse_whatever_the_loss() -> None:
+    """A loss may rise with a few wrong labels that are given with more certainty."""
+    labels = [checked(0, 0.5), checked(4, 0.6)]
+    pairs = zip(labels, (0.4, 0.9), strict=True)
+    right = [one.model_copy(update={"accuracy": share}) for one, share in pairs]
+    assert fold_events([started(), *labels]).got_worse
+    assert not fold_events([started(), *right]).got_worse
+
+
+def test_a_run_waits_for_what_really_works() -> None:
+    assert coach.describe_waiting("").title == "Starting"
+    assert "when tickets is done" in coach.describe_waiting("tickets").text

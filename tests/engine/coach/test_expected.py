@@ -150,7 +150,7 @@ def test_only_a_run_with_a_result_is_offered_for_comparing() -> None:
     offered = live.run_buttons(fold_events(events), RunState.PAUSED) + live.run_buttons(
         fold_events([*events, saved(1)]), RunState.PAUSED
     )
-    assert [event for event, _ in offered] == ["continue_run", "continue_run", "compare_run"]
+    assert [event for event, *_ in offered] == ["continue_run", "continue_run", "compare_run"]
 
 
 # What the user asked

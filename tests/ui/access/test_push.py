@@ -15,7 +15,7 @@ from websockets.sync.client import ClientConnection, connect
 from engine.store.changes import CHOICES, RUNS
 from tests.ui.access.conftest import Place
 from tests.ui.access.site import UNTIDY, Served, Stranger, serving
-from ui.access import push
+from ui import push
 from ui.choices import change_choices
 
 pytestmark = UNTIDY
