@@ -195,7 +195,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         forget_secrets()
     prepare_folders(options)
     try:
-        engine = Engine(options.home, model_roots=options.models, limits=TABLES[options.mode])
+        limits = TABLES[options.mode]
+        engine = Engine(options.home, model_roots=options.models, limits=limits, keep_spare=True)
         ctx, address = Context(engine), serve.choose_address(options)
         site = serve.make_site(options, engine.store, ctx.uploads, address.port)
     except OSError as error:

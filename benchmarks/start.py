@@ -17,6 +17,7 @@ import sys
 import tempfile
 import time
 from collections import defaultdict
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -41,11 +42,13 @@ def main() -> int:
     """Print the smallest and the median seconds of all tries."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--tries", type=int, default=3)
-    tries = parser.parse_args().tries
+    parser.add_argument("--cold", action="store_true", help="no worker waits for the run")
+    given = parser.parse_args()
+    tries = given.tries
     found: dict[str, list[Moments]] = defaultdict(list)
     for number in range(1, tries + 1):
         with tempfile.TemporaryDirectory(prefix="hone-") as home:
-            engine = Engine(Path(home) / "workspace")
+            engine = Engine(Path(home) / "workspace", keep_spare=not given.cold)
             try:
                 for name in ("new", "again"):
                     found[name].append(measure(engine))
@@ -64,23 +67,33 @@ def measure(engine: Engine) -> Moments:
     ctx.count_tokens(spec.model.source, ctx.prepare(spec.data), spec.data)
     engine.estimate_time(ctx.plan(spec), measure=True)
     wait_for_spare(engine)
+    pid = engine.spare.pid if engine.spare else 0
+    before = used_by(pid)
     began = time.time()
     run = engine.start_plan(ctx.plan(spec, wait=True))
-    return {PLANNED: (time.time() - began, 0.0)} | watch(engine, run, began)
+    return {PLANNED: (time.time() - began, 0.0)} | watch(engine, run, began, pid, before)
 
 
 def wait_for_spare(engine: Engine) -> None:
     """Wait as somebody does who reads the page before he presses Start."""
-    time.sleep(0.5)
+    end, before = time.monotonic() + READY_SECONDS, -1.0
+    while engine.spare and time.monotonic() < end:
+        time.sleep(1)
+        if engine.spare.pid:
+            times = psutil.Process(engine.spare.pid).cpu_times()
+            if times.user + times.system == before:
+                return  # it has loaded all that it loads
+            before = times.user + times.system
 
 
-def watch(engine: Engine, run: RunDir, began: float) -> Moments:
-    """When each event came first."""
+def watch(engine: Engine, run: RunDir, began: float, pid: int, before: float) -> Moments:
+    """When each event came first; ``pid``, ``before``: of the worker that waited, and its time."""
     found: Moments = {}
     offset, cpu, first_replies = 0, 0.0, dict[str, str]()
     while run.queued or run.alive or engine.supervisor.at_work:
         events, offset = read_events(run.events_file, offset)
-        cpu = max(cpu, used_by_worker(run))
+        pid = pid or find_worker(run)
+        cpu = max(cpu, used_by(pid) - before)
         for event in events:
             if isinstance(event, ev.Sampled):
                 changed = first_replies.setdefault(event.prompt, event.reply) != event.reply
@@ -110,16 +123,20 @@ def names_of(event: ev.Event, changed: bool) -> list[str]:
     return [ENDED] if isinstance(event, ev.Finished) else []
 
 
-def used_by_worker(run: RunDir) -> float:
-    """Seconds of processor time of the process that works on a run; 0 where it has ended."""
-    words = str(run.path)
+def find_worker(run: RunDir) -> int:
+    """The process that was started for a run; 0 where there is none yet."""
     for process in psutil.Process().children():
-        try:
-            if any(words == word for word in process.cmdline()):
-                times = process.cpu_times()
-                return float(times.user + times.system)
-        except psutil.Error:
-            continue
+        with suppress(psutil.Error):
+            if str(run.path) in process.cmdline():
+                return process.pid
+    return 0
+
+
+def used_by(pid: int) -> float:
+    """Seconds of processor time of a process; 0 where there is none."""
+    with suppress(psutil.Error):
+        times = psutil.Process(pid).cpu_times() if pid else None
+        return float(times.user + times.system) if times else 0.0
     return 0.0
 
 

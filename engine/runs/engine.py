@@ -37,7 +37,8 @@ class Engine:
 
     Of several engines on one workspace (the app, the command line) one supervises at a time; the
     others' requests reach it through the queue on disk. ``supervise=False`` only looks and asks.
-    ``for_owner`` is the same engine as one more owner has it, who reaches his own files alone.
+    ``for_owner`` is the same engine as one more owner has it, who reaches his own files alone. With
+    ``keep_spare`` a worker waits for the next run, its libraries loaded (engine.process.spare).
     """
 
     def __init__(
@@ -47,6 +48,7 @@ class Engine:
         model_roots: Sequence[Path] = (),
         supervise: bool = True,
         limits: Limits = LOCAL,
+        keep_spare: bool = False,
     ) -> None:
         self.store = Store(home, limits=limits)
         close_to_others(self.store.own_paths())
@@ -56,9 +58,10 @@ class Engine:
         self.desk = Desk(self.store, self._busy.why_busy)
         self._queue = RunQueue(self.store)
         self._speeds = SpeedHistory(self.store)
-        backend = backend or ProcessBackend(child_limits(limits))
+        backend = backend or ProcessBackend(child_limits(limits), keep_spare)
+        self.spare = backend.spare if isinstance(backend, ProcessBackend) else None
         self.supervisor = Supervisor(
-            self.store, self._queue, backend, lambda: self.desk.free_memory()
+            self.store, self._queue, backend, lambda: self.desk.free_memory(), self._tend_spare
         )
         if supervise:
             self.supervisor.start()
@@ -72,7 +75,19 @@ class Engine:
     def close(self) -> None:
         """Stop supervising and end the desk; workers go on."""
         self.supervisor.close()
+        if self.spare:
+            self.spare.end(for_good=True)
         self.desk.close()
+
+    def _tend_spare(self) -> None:
+        """Let a worker wait for the next run, once somebody has come and looked at a model."""
+        if self.spare and self.desk.was_asked:
+            self.spare.tend()
+
+    @property
+    def spare_memory(self) -> int:
+        """Bytes of memory of the worker that waits for the next run; 0 where there is none."""
+        return self.spare.memory if self.spare else 0
 
     # --- before a run ---
 

@@ -34,8 +34,9 @@ def impatient(desk: Desk, **allowances: Allowance) -> None:
 
 
 def test_a_desk_that_hangs_does_not_keep_a_run_waiting(trained) -> None:
-    desk = trained[0].desk
+    desk, ask = trained[0].desk, [{"role": "user", "content": "What is a cat?"}]
     impatient(desk, free_memory=Allowance(silence=15, patience=1))
+    assert list(desk.chat(trained[1], ask, ask, max_new_tokens=2))
     hung = desk._child
     os.kill(hung._process.pid, signal.SIGSTOP)
     began = time.monotonic()
