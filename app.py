@@ -195,8 +195,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         forget_secrets()
     prepare_folders(options)
     try:
-        limits = TABLES[options.mode]
-        engine = Engine(options.home, model_roots=options.models, limits=limits, keep_spare=True)
+        engine = Engine(options.home, model_roots=options.models, limits=TABLES[options.mode])
+        engine.keep_spare()
         ctx, address = Context(engine), serve.choose_address(options)
         site = serve.make_site(options, engine.store, ctx.uploads, address.port)
     except OSError as error:

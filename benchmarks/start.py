@@ -48,7 +48,9 @@ def main() -> int:
     found: dict[str, list[Moments]] = defaultdict(list)
     for number in range(1, tries + 1):
         with tempfile.TemporaryDirectory(prefix="hone-") as home:
-            engine = Engine(Path(home) / "workspace", keep_spare=not given.cold)
+            engine = Engine(Path(home) / "workspace")
+            if not given.cold:
+                engine.keep_spare()
             try:
                 for name in ("new", "again"):
                     found[name].append(measure(engine))

@@ -50,9 +50,14 @@ class ProcessBackend:
 
     kills = 0  # kills for lack of memory that the system had counted before the worker was dying
 
-    def __init__(self, limits: ChildLimits | None = None, spare: bool = False) -> None:
+    def __init__(self, limits: ChildLimits | None = None) -> None:
         self.limits = limits or ChildLimits()
-        self.spare = Spare(lambda: self.environment, self.limits) if spare else None
+        self.spare: Spare | None = None
+
+    def keep_spare(self) -> Spare:
+        """Have one from now on, for somebody to tend."""
+        self.spare = Spare(lambda: self.environment, self.limits)
+        return self.spare
 
     @property
     def environment(self) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""A worker that has loaded its libraries before there is a job for it, so that a run begins at once.
+"""A worker that has loaded its libraries before there is a job, so that a run begins at once.
 
 Loading them takes seconds, the run's own beginning hardly two. There is one at most, never while a
 run works, and none where memory is short. It ends by itself where the app goes before there was a
@@ -73,10 +73,11 @@ class Spare:
         return 0
 
     def tend(self) -> None:
-        """Start it where there is none, end it where memory is short; called while nothing works."""
+        """Start it where there is none, end it where memory is short. Not while anything works."""
         with self._lock:
             if self._process is not None and self._process.poll() is not None:
-                self._process, self._not_before = None, time.monotonic() + PAUSE_SECONDS
+                self._end()
+                self._not_before = time.monotonic() + PAUSE_SECONDS
             free = hardware.free_memory_gb("cpu") * hardware.GB
             if self._process is not None and free < KEEP_FREE_BYTES:
                 self._end()

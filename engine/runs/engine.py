@@ -18,6 +18,7 @@ from engine.estimate.duration import TimeRange
 from engine.process.desk import Desk
 from engine.process.limits import child_limits
 from engine.process.run import Backend, ProcessBackend
+from engine.process.spare import Spare
 from engine.runs import disk_space, ending, quota, require, warm_start
 from engine.runs.busy import BusyRun
 from engine.runs.plan import START_GB, Known, Plan, Problems, find_out, make_plan
@@ -37,8 +38,7 @@ class Engine:
 
     Of several engines on one workspace (the app, the command line) one supervises at a time; the
     others' requests reach it through the queue on disk. ``supervise=False`` only looks and asks.
-    ``for_owner`` is the same engine as one more owner has it, who reaches his own files alone. With
-    ``keep_spare`` a worker waits for the next run, its libraries loaded (engine.process.spare).
+    ``for_owner`` is the same engine as one more owner has it, who reaches his own files alone.
     """
 
     def __init__(
@@ -48,7 +48,6 @@ class Engine:
         model_roots: Sequence[Path] = (),
         supervise: bool = True,
         limits: Limits = LOCAL,
-        keep_spare: bool = False,
     ) -> None:
         self.store = Store(home, limits=limits)
         close_to_others(self.store.own_paths())
@@ -58,10 +57,14 @@ class Engine:
         self.desk = Desk(self.store, self._busy.why_busy)
         self._queue = RunQueue(self.store)
         self._speeds = SpeedHistory(self.store)
-        backend = backend or ProcessBackend(child_limits(limits), keep_spare)
-        self.spare = backend.spare if isinstance(backend, ProcessBackend) else None
+        self._backend = backend or ProcessBackend(child_limits(limits))
+        self.spare: Spare | None = None
         self.supervisor = Supervisor(
-            self.store, self._queue, backend, lambda: self.desk.free_memory(), self._tend_spare
+            self.store,
+            self._queue,
+            self._backend,
+            lambda: self.desk.free_memory(),
+            self._tend_spare,
         )
         if supervise:
             self.supervisor.start()
@@ -79,8 +82,12 @@ class Engine:
             self.spare.end(for_good=True)
         self.desk.close()
 
+    def keep_spare(self) -> None:
+        """Let a worker wait for the next run from now on, once somebody has looked at a model."""
+        if isinstance(self._backend, ProcessBackend):
+            self.spare = self._backend.keep_spare()
+
     def _tend_spare(self) -> None:
-        """Let a worker wait for the next run, once somebody has come and looked at a model."""
         if self.spare and self.desk.was_asked:
             self.spare.tend()
 

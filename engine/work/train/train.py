@@ -31,8 +31,9 @@ from engine.work.model.asking import find_asking
 from engine.work.model.generate import reply_ends
 from engine.work.model.generation_config import set_ends
 from engine.work.model.load import choose_device, load_model, read_ahead
+from engine.work.model.threads import suited_threads
 from engine.work.train import checkpoints
-from engine.work.train.attempt import Attempt, started_event, training_arguments
+from engine.work.train.attempt import Attempt, flops_of_pass, started_event, training_arguments
 from engine.work.train.callback import CheckSchedule, LearningRateCallback, RunCallback
 from engine.work.train.checkpoint_check import step_of
 from engine.work.train.memory_test import estimate_run, run_memory_test
@@ -61,7 +62,9 @@ def train(run: RunDir) -> None:
     layout = current_layout(run)
     try:
         setup = choose_device(inputs.spec.place, inputs.spec.method)
-        _train_with_layout(Attempt(inputs, objective, setup, layout))
+        attempt = Attempt(inputs, objective, setup, layout)
+        with suited_threads(flops_of_pass(attempt), setup.device):
+            _train_with_layout(attempt)
     except Exception as error:
         if not out_of_memory(error):
             raise
