@@ -15,6 +15,7 @@ from engine import hardware
 from engine.data.rows import read_rows
 from engine.errors import RunError
 from engine.estimate.duration import TimeRange
+from engine.estimate.stages import Stage
 from engine.process.desk import Desk
 from engine.process.limits import child_limits
 from engine.process.run import Backend, ProcessBackend
@@ -22,7 +23,7 @@ from engine.process.spare import Spare
 from engine.runs import disk_space, ending, quota, require, warm_start
 from engine.runs.busy import BusyRun
 from engine.runs.plan import START_GB, Known, Plan, Problems, find_out, make_plan
-from engine.runs.speed import SpeedHistory
+from engine.runs.speed import SpeedHistory, stages_of_run
 from engine.runs.supervisor import Supervisor
 from engine.spec.limits import LOCAL, Limits
 from engine.spec.run import RunSpec, make_spec
@@ -120,6 +121,10 @@ class Engine:
         busy = self.count_waiting() or self._busy.find()
         desk = self.desk if measure and not busy else None
         return self._speeds.estimate(workload, case.machine, forecast.fit, desk)
+
+    def stages(self, run_id: str) -> list[Stage]:
+        """What a run does before it trains, and how long that took in others of its model."""
+        return stages_of_run(self.store, self.store.run(run_id))
 
     # --- a run ---
 

@@ -125,7 +125,7 @@ def _take_job(run: RunDir, job: str) -> bool:
     """Take the job; False where it was taken out of the queue at this very moment."""
     # Said before the mark goes, so that nobody sees a run that neither waits nor works.
     if job == "train":
-        run.emit(ev.Phase(text="Starting the training process."))
+        run.emit(ev.Phase(text="Starting the training process.", stage="start"))
     try:
         run.queue_mark.unlink()
     except FileNotFoundError:
@@ -171,7 +171,7 @@ def _lock_device(run: RunDir, job: str, signs: SignWriter) -> FileLock:
         lock.acquire(timeout=0)
     except Timeout:
         if job == "train":
-            run.emit(ev.Phase(text="Waiting for another run on this machine."))
+            run.emit(ev.Phase(text="Waiting for another run on this machine.", stage="wait"))
         with signs.waiting():
             lock.acquire()
     return lock
