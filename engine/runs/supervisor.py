@@ -90,10 +90,16 @@ class Supervisor:
             LOG.exception("what an earlier app left could not be looked through")
         while not self._closed:
             if not self._work_on_next():
-                self.rest()
+                self._rest()
                 self._wake.wait(timeout=1)
                 self._wake.clear()
         first.release()
+
+    def _rest(self) -> None:
+        try:
+            self.rest()
+        except Exception:  # nothing that is done in a quiet moment is worth the queue
+            LOG.exception("what is done while nothing works failed")
 
     def _take_over(self) -> None:
         """Finish what an earlier app left: deletions, and workers that still work."""
