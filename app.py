@@ -237,6 +237,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     prepare_folders(options)
     try:
         engine = Engine(options.home, model_roots=options.models, limits=TABLES[options.mode])
+        engine.keep_spare()
         ctx, address = Context(engine), serve.choose_address(options)
         site = serve.make_site(options, engine.store, ctx.uploads, address.port)
     except OSError as error:

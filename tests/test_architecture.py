@@ -46,6 +46,7 @@ WORK: Mapping[str, tuple[str, ...]] = {
     "merge": (*MODEL, "merge_check"),
     "serve": (),
     "heartbeat": (),
+    "spare": (),
     "desk": (*MODEL, "serve"),
     "oneshot": (*MODEL, "serve"),
     "__main__": (
@@ -56,6 +57,7 @@ WORK: Mapping[str, tuple[str, ...]] = {
         "merge",
         "serve",
         "heartbeat",
+        "spare",
         "desk",
         "oneshot",
     ),

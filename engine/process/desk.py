@@ -53,6 +53,8 @@ DESK_FAILURES = Failures(
         "free_memory": Allowance(silence=15, patience=10),
     },
 )
+# Questions for which the worker loads weights, and those whose weights stay for the next one.
+NEEDS_WEIGHTS, KEEPS_WEIGHTS = {"chat", "measure_speed"}, {"chat"}
 MEASURED_ROWS = 5_000  # rows that a token report reads at most
 MOST_MESSAGES = 2000  # of a conversation
 
@@ -67,6 +69,7 @@ class Desk:
         self._lock = threading.Lock()
         self._child: Child | None = None
         self._infos: dict[tuple[str, Task | None], ModelInfo] = {}
+        self._with_weights = set[str]()  # what was asked for which weights are in memory now
         self._closed = False
 
     def inspect_model(
@@ -158,6 +161,11 @@ class Desk:
         asked |= {"tuned": tuned, "temperature": temperature, "max_new_tokens": max_new_tokens}
         yield from self._stream("chat", **asked)
 
+    @property
+    def was_asked(self) -> bool:
+        """Whether anybody has asked anything yet."""
+        return self._child is not None
+
     def free_memory(self) -> None:
         """Make the worker unload its model and cut short what it says, before a run starts."""
         child = self._child
@@ -165,7 +173,9 @@ class Desk:
             return
         try:
             child.stop_answers()
-            list(child.ask("free_memory"))
+            if self._with_weights:  # else a run need not wait until others are answered
+                list(child.ask("free_memory"))
+                self._with_weights.clear()
         except HoneError:
             self._end_worker()  # one that hangs, or has just ended, must not keep a run waiting
 
@@ -197,6 +207,8 @@ class Desk:
 
     def _ask_worker(self, op: str, values: dict[str, Any]) -> Iterator[Any]:
         child = self._worker()
+        if op in NEEDS_WEIGHTS:
+            self._with_weights.add(op)
         try:
             for answer in child.ask(op, **values):
                 yield answer.value
@@ -204,6 +216,9 @@ class Desk:
             if not child.alive and self._child is child:
                 self._worker()  # it starts now, so that the next question need not wait for it
             raise
+        finally:
+            if op not in KEEPS_WEIGHTS:
+                self._with_weights.discard(op)
 
     def _worker(self) -> Child:
         """The worker, started anew where it has ended."""

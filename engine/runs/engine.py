@@ -15,13 +15,15 @@ from engine import hardware
 from engine.data.rows import read_rows
 from engine.errors import RunError
 from engine.estimate.duration import TimeRange
+from engine.estimate.stages import Stage
 from engine.process.desk import Desk
 from engine.process.limits import child_limits
 from engine.process.run import Backend, ProcessBackend
+from engine.process.spare import Spare
 from engine.runs import disk_space, ending, quota, require, warm_start
 from engine.runs.busy import BusyRun
 from engine.runs.plan import START_GB, Known, Plan, Problems, find_out, make_plan
-from engine.runs.speed import SpeedHistory
+from engine.runs.speed import SpeedHistory, stages_of_run
 from engine.runs.supervisor import Supervisor
 from engine.spec.limits import LOCAL, Limits
 from engine.spec.run import RunSpec, make_spec
@@ -56,9 +58,14 @@ class Engine:
         self.desk = Desk(self.store, self._busy.why_busy)
         self._queue = RunQueue(self.store)
         self._speeds = SpeedHistory(self.store)
-        backend = backend or ProcessBackend(child_limits(limits))
+        self._backend = backend or ProcessBackend(child_limits(limits))
+        self.spare: Spare | None = None
         self.supervisor = Supervisor(
-            self.store, self._queue, backend, lambda: self.desk.free_memory()
+            self.store,
+            self._queue,
+            self._backend,
+            lambda: self.desk.free_memory(),
+            self._tend_spare,
         )
         if supervise:
             self.supervisor.start()
@@ -72,7 +79,23 @@ class Engine:
     def close(self) -> None:
         """Stop supervising and end the desk; workers go on."""
         self.supervisor.close()
+        if self.spare:
+            self.spare.end(for_good=True)
         self.desk.close()
+
+    def keep_spare(self) -> None:
+        """Let a worker wait for the next run from now on, once somebody has looked at a model."""
+        if isinstance(self._backend, ProcessBackend):
+            self.spare = self._backend.keep_spare()
+
+    def _tend_spare(self) -> None:
+        if self.spare and self.desk.was_asked:
+            self.spare.tend()
+
+    @property
+    def spare_memory(self) -> int:
+        """Bytes of memory of the worker that waits for the next run; 0 where there is none."""
+        return self.spare.memory if self.spare else 0
 
     # --- before a run ---
 
@@ -98,6 +121,10 @@ class Engine:
         busy = self.count_waiting() or self._busy.find()
         desk = self.desk if measure and not busy else None
         return self._speeds.estimate(workload, case.machine, forecast.fit, desk)
+
+    def stages(self, run_id: str) -> list[Stage]:
+        """What a run does before it trains, and how long that took in others of its model."""
+        return stages_of_run(self.store, self.store.run(run_id))
 
     # --- a run ---
 

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import threading
+import time
+from itertools import islice
 from pathlib import Path
 
 from engine.errors import HoneError
 from engine.estimate import duration
 from engine.estimate.duration import BatchShape, MeasuredSpeed, PastSpeed, TimeRange, Workload
+from engine.estimate.stages import Stage, stages_of
 from engine.hardware import Machine
 from engine.model.info import ModelInfo
 from engine.process.desk import Desk
@@ -94,3 +97,17 @@ def _past_speed(run: RunDir, info: ModelInfo, machine: Machine) -> PastSpeed | N
     if (view.started.device == "CPU") != (machine.device == "cpu"):
         return None
     return duration.speed_of_run(info, run.spec, view)
+
+
+def stages_of_run(store: Store, run: RunDir) -> list[Stage]:
+    """The stages of a run until it trains, with what they took in others of its model."""
+    same = (
+        other.view()
+        for other in store.every_run("events.jsonl")[:NEWEST_RUNS]
+        if other.path != run.path
+        and other.is_readable
+        and other.spec.model.source == run.spec.model.source
+        and "train" in other.view().stages
+    )
+    earlier = list(islice(same, RUNS_ENOUGH))
+    return stages_of(run.view(), earlier, time.time() if run.is_busy else None)

@@ -35,10 +35,16 @@ class Supervisor:
     """Works through a workspace's queue, one job at a time; of several supervisors one works."""
 
     def __init__(
-        self, store: Store, queue: RunQueue, backend: Backend, free_memory: Callable[[], None]
+        self,
+        store: Store,
+        queue: RunQueue,
+        backend: Backend,
+        free_memory: Callable[[], None],
+        rest: Callable[[], None] = lambda: None,
     ) -> None:
         self.store, self.queue, self.backend = store, queue, backend
         self.free_memory = free_memory  # called before a worker starts
+        self.rest = rest  # called every second while nothing works
         self.at_work = ""  # id of the run whose worker is waited for, until its end is on record
         self._wake = threading.Event()
         self._closed = False
@@ -84,9 +90,16 @@ class Supervisor:
             LOG.exception("what an earlier app left could not be looked through")
         while not self._closed:
             if not self._work_on_next():
+                self._rest()
                 self._wake.wait(timeout=1)
                 self._wake.clear()
         first.release()
+
+    def _rest(self) -> None:
+        try:
+            self.rest()
+        except Exception:  # nothing that is done in a quiet moment is worth the queue
+            LOG.exception("what is done while nothing works failed")
 
     def _take_over(self) -> None:
         """Finish what an earlier app left: deletions, and workers that still work."""

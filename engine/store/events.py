@@ -23,11 +23,15 @@ class _LayoutEvent(EventBase):
         return BatchLayout(self.batch, self.accumulation, self.checkpointing)
 
 
+StageName = Literal["", "start", "wait", "read", "load", "test", "check", "train"]
+
+
 class Phase(EventBase):
     """The worker began something that takes a while, such as loading the model."""
 
     kind: Literal["phase"] = "phase"
     text: str
+    stage: StageName = ""  # empty in events that are older than this field
 
 
 class Started(EventBase):

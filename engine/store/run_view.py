@@ -13,6 +13,7 @@ from enum import StrEnum
 from engine.spec.batch import BatchLayout
 from engine.store import events as ev
 from engine.store.score_events import NumberScore, Perplexity, Scored, ScoreEvent
+from engine.store.stage_times import note_stage, stage_of
 
 START_STEPS = 5  # whose mean is the loss that a run started at
 
@@ -57,6 +58,7 @@ class RunView:
     started: ev.Started | None = None
     attempt: int = 0  # how many times a worker has started to train
     phase: str = ""
+    stages: dict[str, float] = field(default_factory=dict)  # of this attempt -> when each began
     last: ev.Step | None = None  # the newest step
     steps: array[int] = field(default_factory=lambda: array("q"))
     losses: array[float] = field(default_factory=lambda: array("d"))
@@ -172,12 +174,14 @@ def _add_event(view: RunView, event: ev.Event) -> None:  # noqa: C901, PLR0912  
     match event:
         case ev.Phase():
             view.phase, view.ended, view.preparing, view.last_word = event.text, None, True, ""
+            note_stage(view.stages, stage_of(event), event.time)
             # A merge or a scoring that was killed could not say that it ended.
             view.interlude, view.merging, view.scoring = False, "", False
         case ev.Started():
             _cut_back(view, event.resumed_from)
             view.started, view.ended, view.preparing, view.last_word = event, None, False, ""
             view.attempt += 1
+            note_stage(view.stages, "train" if event.resumed_from else "check", event.time)
         case ev.Proving():
             view.proving = event
         case ev.Proved() if view.proving:
@@ -232,6 +236,8 @@ def _add_step(view: RunView, event: ev.Step) -> None:
     view.seconds.append(event.seconds)
     view.memory_gb = max(view.memory_gb, event.memory_gb)
     view.last = event
+    if "train" not in view.stages:
+        note_stage(view.stages, "train", event.time)
 
 
 def _extend_view(view: RunView, event: ev.Extended) -> None:

@@ -1,16 +1,19 @@
 """The workers: ``python -m engine.work RUN_DIR train|merge-fp32|merge-bf16|score``, or ``desk``.
 
 Holds the run's lock for as long as it lives, and the device's lock while it computes. Exit code 0
-only on success; a failure is an event first, and its traceback goes to the run's log.
+only on success; a failure is an event first, and its traceback goes to the run's log. ``spare`` is
+the same, and learns its run and its job later (engine.work.spare).
 """
 
 from __future__ import annotations
 
 import contextlib
+import gc
 import os
 import shutil
 import sys
 import traceback
+from collections.abc import Callable
 from pathlib import Path
 
 # How long an idle thread stays awake for more work. Waking one takes as long as a small operation,
@@ -36,6 +39,7 @@ from engine.store import events as ev
 from engine.store.files import keep_private
 from engine.store.run_dir import RunDir
 from engine.work.heartbeat import SignWriter
+from engine.work.spare import Libraries, wait_for_job
 
 LESS_MEMORY = "Lower the batch size or the longest example, then start again."
 NICENESS = 5  # of 19: less than a third of the weight of others
@@ -49,12 +53,27 @@ def main(arguments: list[str]) -> int:
 
         serve_desk()
         return 0
-    run, job = RunDir(Path(arguments[0])), arguments[1]
+    if arguments == ["spare"]:
+        return work_later()
+    return work(RunDir(Path(arguments[0])), arguments[1])
+
+
+def work_later() -> int:
+    """Load what a run needs while there is none, then do the job that comes; the exit code."""
+    libraries = Libraries()
+    given = wait_for_job()
+    if given is None:
+        os._exit(0)  # at once, whatever is being loaded
+    return work(RunDir(given.run), given.job, libraries.finish)
+
+
+def work(run: RunDir, job: str, prepare: Callable[[], None] = lambda: None) -> int:
+    """Do one job; the exit code. ``prepare`` is called once the job is taken."""
     with run.lock.acquire(timeout=10):
         if run.queued != job:  # taken out of the queue while this process was starting
             return 0
         try:
-            code = _run_job(run, job, SignWriter(run.path))
+            code = _run_job(run, job, SignWriter(run.path), prepare)
             with contextlib.suppress(OSError):  # a full disk; the page makes it from the events
                 report.write_report(run)
             return code
@@ -62,12 +81,13 @@ def main(arguments: list[str]) -> int:
             disk_space.release_ballast(run)
 
 
-def _run_job(run: RunDir, job: str, signs: SignWriter) -> int:
+def _run_job(run: RunDir, job: str, signs: SignWriter, prepare: Callable[[], None]) -> int:
     """Do the job under the device's lock, or record why it failed; the exit code."""
     try:
         disk_space.keep_ballast(run)
         if _take_job(run, job):
             device_lock = _lock_device(run, job, signs)
+            prepare()
             _dispatch(run, job)
             device_lock.release()
         return 0
@@ -105,7 +125,7 @@ def _take_job(run: RunDir, job: str) -> bool:
     """Take the job; False where it was taken out of the queue at this very moment."""
     # Said before the mark goes, so that nobody sees a run that neither waits nor works.
     if job == "train":
-        run.emit(ev.Phase(text="Starting the training process."))
+        run.emit(ev.Phase(text="Starting the training process.", stage="start"))
     try:
         run.queue_mark.unlink()
     except FileNotFoundError:
@@ -151,7 +171,7 @@ def _lock_device(run: RunDir, job: str, signs: SignWriter) -> FileLock:
         lock.acquire(timeout=0)
     except Timeout:
         if job == "train":
-            run.emit(ev.Phase(text="Waiting for another run on this machine."))
+            run.emit(ev.Phase(text="Waiting for another run on this machine.", stage="wait"))
         with signs.waiting():
             lock.acquire()
     return lock
@@ -162,6 +182,7 @@ def _dispatch(run: RunDir, job: str) -> None:
     if job == "train":
         from engine.work.train.train import train
 
+        gc.freeze()  # what was imported stays: no collection need look through it
         train(run)
     elif job == "score":
         from engine.work.evaluate.score import score_run

@@ -74,7 +74,10 @@ class DeskWorker:
         setup = DeviceSetup(torch.device(question["device"]), dtype, autocast=question["autocast"])
         method = MethodSpec.model_validate(question["method"])
         shape = BatchShape(*question["shape"])
-        return measure_speed(question["model"], question["task"], method, setup, shape)
+        try:
+            return measure_speed(question["model"], question["task"], method, setup, shape)
+        finally:
+            release_memory()
 
     def match_template(self, question: Question, report: Report) -> Any:
         """The setting that writes chats as this chat template does; empty for none."""
@@ -152,8 +155,9 @@ class DeskWorker:
             self.model, self.model_key = trained.load_models(setup), key
 
     def _unload(self) -> None:
-        self.model, self.model_key = None, ()
-        release_memory()
+        if self.model is not None:
+            self.model, self.model_key = None, ()
+            release_memory()
 
 
 def serve_desk() -> None:

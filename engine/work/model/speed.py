@@ -24,6 +24,7 @@ from engine.work.model.adapters import apply_method
 from engine.work.model.describe import info_from_config
 from engine.work.model.load import DeviceSetup
 from engine.work.model.structure import AUTO_CLASSES, load_config
+from engine.work.model.threads import suited_threads
 
 BLOCKS_TRIED, VOCABULARY = 2, 8192  # at most
 MAX_PARAMETERS = 8e8  # of the small model
@@ -37,13 +38,15 @@ def measure_speed(
 ) -> dict[str, float]:
     """The fields of a MeasuredSpeed; raises ModelError where even two blocks are too large."""
     config = load_config(local.checked_folder(source))
-    layers, text = info_from_config(config, task).layers, config.get_text_config()
+    whole, text = info_from_config(config, task), config.get_text_config()
+    layers = whole.layers
     blocks = min(BLOCKS_TRIED, text.num_hidden_layers)
     text.num_hidden_layers, text.vocab_size = blocks, min(VOCABULARY, text.vocab_size)
     info = info_from_config(config, task)
     if info.parameters > MAX_PARAMETERS:
         raise ModelError("Two blocks of this model are too large to try.")
     method = _plain_method(method, info)
+    in_run = shape.batch * shape.length * flops_per_token(whole, method, shape.length)
     batch, flops = shape.batch, flops_per_token(info, method, shape.length)
     while batch > 1 and batch * shape.length * flops > MAX_FLOPS:
         batch //= 2
@@ -52,21 +55,23 @@ def measure_speed(
     with torch.random.fork_rng(devices=[]):
         model = auto.from_config(config, trust_remote_code=False, dtype=setup.dtype)
         model = apply_method(model.to(setup.device), method, info).train()
-    packed, compute_loss = _prepare_batch(model, task, setup, shape._replace(batch=batch))
+    with suited_threads(in_run, setup.device):  # as many as the run itself has
+        packed, compute_loss = _prepare_batch(model, task, setup, shape._replace(batch=batch))
 
-    def train_step() -> None:
-        compute_loss().backward()
-        model.zero_grad(set_to_none=True)
+        def train_step() -> None:
+            compute_loss().backward()
+            model.zero_grad(set_to_none=True)
 
-    @torch.no_grad()
-    def generate_token() -> None:
-        model(input_ids=torch.ones((REPLIES_AT_ONCE, 1), dtype=torch.long, device=setup.device))
+        @torch.no_grad()
+        def generate_token() -> None:
+            ids = torch.ones((REPLIES_AT_ONCE, 1), dtype=torch.long, device=setup.device)
+            model(input_ids=ids)
 
-    trained = batch * shape.length * flops / _shortest_time(train_step, setup.device)
-    free_buffer()
-    written = 0.0
-    if task == "write":
-        written = _shortest_time(generate_token, setup.device) * layers / blocks
+        trained = batch * shape.length * flops / _shortest_time(train_step, setup.device)
+        free_buffer()
+        written = 0.0
+        if task == "write":
+            written = _shortest_time(generate_token, setup.device) * layers / blocks
     return {"flops": trained, "token_seconds": written, "packed": packed}
 
 

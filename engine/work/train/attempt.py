@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import torch
 
+from engine.errors import HoneError
+from engine.estimate.duration import flops_per_token
 from engine.model import fingerprint, local
 from engine.spec.batch import BatchLayout
 from engine.store import events as ev
@@ -26,6 +29,17 @@ class Attempt(NamedTuple):
     objective: Objective
     setup: DeviceSetup
     layout: BatchLayout
+
+
+def flops_of_pass(attempt: Attempt) -> float:
+    """Arithmetic of a forward and backward pass of a batch of examples of mean length."""
+    inputs, lengths = attempt.inputs, attempt.objective.lengths
+    mean = sum(lengths) / len(lengths)
+    try:
+        each = flops_per_token(inputs.info, inputs.spec.method, mean)
+    except HoneError:  # its settings name modules that the model lacks, which is said elsewhere
+        return math.inf
+    return attempt.layout.batch * mean * each
 
 
 def training_arguments(attempt: Attempt, fresh: bool) -> dict[str, Any]:

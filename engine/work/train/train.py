@@ -31,8 +31,9 @@ from engine.work.model.asking import find_asking
 from engine.work.model.generate import reply_ends
 from engine.work.model.generation_config import set_ends
 from engine.work.model.load import choose_device, load_model, read_ahead
+from engine.work.model.threads import suited_threads
 from engine.work.train import checkpoints
-from engine.work.train.attempt import Attempt, started_event, training_arguments
+from engine.work.train.attempt import Attempt, flops_of_pass, started_event, training_arguments
 from engine.work.train.callback import CheckSchedule, LearningRateCallback, RunCallback
 from engine.work.train.checkpoint_check import step_of
 from engine.work.train.memory_test import estimate_run, run_memory_test
@@ -44,7 +45,7 @@ EARLY_STOPPING_CHECKS = {"gentle": 5, "strict": 2}  # checks in a row without a 
 
 def train(run: RunDir) -> None:
     """Train a run to its end, or until its stop mark; resumes from its newest checkpoint."""
-    run.emit(ev.Phase(text="Reading the examples."))
+    run.emit(ev.Phase(text="Reading the examples.", stage="read"))
     inputs = load_inputs(run)
     # The weights are read from the disk while the rows become tokens.
     read_ahead(adapters.start_model_folder(run, inputs.spec))
@@ -61,7 +62,9 @@ def train(run: RunDir) -> None:
     layout = current_layout(run)
     try:
         setup = choose_device(inputs.spec.place, inputs.spec.method)
-        _train_with_layout(Attempt(inputs, objective, setup, layout))
+        attempt = Attempt(inputs, objective, setup, layout)
+        with suited_threads(flops_of_pass(attempt), setup.device):
+            _train_with_layout(attempt)
     except Exception as error:
         if not out_of_memory(error):
             raise
@@ -90,7 +93,7 @@ def make_objective(inputs: TrainingInputs) -> Objective:
 
 def _train_with_layout(attempt: Attempt) -> None:
     run, spec, objective = attempt.inputs.run, attempt.inputs.spec, attempt.objective
-    run.emit(ev.Phase(text="Loading the model."))
+    run.emit(ev.Phase(text="Loading the model.", stage="load"))
     model = _build_model(attempt)
     make_started = started_event(attempt, model)
     resume = checkpoints.find_newest(run)
@@ -169,7 +172,8 @@ def _make_trainer(
 def _test_memory(attempt: Attempt, trainer: Trainer) -> None:
     """Run the longest examples, and report what the run will need."""
     run, objective = attempt.inputs.run, attempt.objective
-    run.emit(ev.Phase(text="Testing whether the longest examples fit into memory."))
+    text = "Testing whether the longest examples fit into memory."
+    run.emit(ev.Phase(text=text, stage="test"))
     run.emit(ev.Proving(**attempt.layout._asdict(), length=max(objective.lengths)))
     test = run_memory_test(trainer, attempt)
     run.emit(ev.Proved(memory_gb=test.memory_gb, seconds=test.seconds))

@@ -231,3 +231,35 @@ def test_a_leftover_that_cannot_be_removed_stops_no_queue(home, monkeypatch) -> 
     wait_for(run, lambda run: run.view().ended and idle(run))
     assert run.state() == RunState.FINISHED
     engine.close()
+
+
+def test_what_is_done_while_nothing_works_is_not_done_during_a_run(home) -> None:
+    """And where it fails, the queue goes on."""
+    engine, seen = Engine(home, FakeBackend(steps=60)), []
+
+    def rest() -> None:
+        seen.append(engine.supervisor.at_work or any(run.alive for run in engine.store.all_runs()))
+        raise OSError
+
+    engine.supervisor.rest = rest
+    run = engine.start(SPEC)
+    wait_for(run, lambda run: run.view().ended and idle(run))
+    before = len(seen)
+    wait_for(run, lambda _: len(seen) > before)
+    assert not any(seen)
+    engine.start(SPEC)
+    wait_for(run, lambda _: len([one for one in engine.store.all_runs() if one.view().ended]) == 2)
+    engine.close()
+
+
+def test_a_worker_waits_for_the_next_run_once_somebody_has_looked_at_a_model(home) -> None:
+    engine, tended = Engine(home, supervise=False), []
+    assert engine.spare is None and engine.spare_memory == 0, "the command line needs none"
+    engine.keep_spare()
+    assert engine.spare and engine.spare_memory == 0
+    engine.spare.tend = lambda: tended.append(True)
+    engine.supervisor.rest()
+    assert not tended
+    engine.desk._child = object()
+    engine.supervisor.rest()
+    assert tended

@@ -19,6 +19,7 @@ from engine.process.desk import Desk
 from engine.spec import presets
 from engine.spec import run as specs
 from engine.spec.run import DataSpec, PlaceSpec
+from engine.store.workspace import Store
 from engine.work.encode.questions import prompt_ids
 from engine.work.encode.tokenizer import load_tokenizer
 from engine.work.model.generate import Decoding, greedy_replies, stream_pair
@@ -34,14 +35,27 @@ def impatient(desk: Desk, **allowances: Allowance) -> None:
 
 
 def test_a_desk_that_hangs_does_not_keep_a_run_waiting(trained) -> None:
-    desk = trained[0].desk
+    desk, ask = trained[0].desk, [{"role": "user", "content": "What is a cat?"}]
     impatient(desk, free_memory=Allowance(silence=15, patience=1))
+    assert list(desk.chat(trained[1], ask, ask, max_new_tokens=2))
     hung = desk._child
     os.kill(hung._process.pid, signal.SIGSTOP)
     began = time.monotonic()
     desk.free_memory()
     assert not hung.alive and time.monotonic() - began < 8
     assert desk.preview_rows("pocket", [{"text": "a"}], DataSpec())
+
+
+def test_a_run_does_not_wait_for_a_desk_without_weights(trained, home) -> None:
+    """Whatever the desk does just now, such as counting the tokens of many rows."""
+    desk = Desk(Store(home))
+    desk.preview_rows("pocket", [{"text": "a"}], DataSpec())
+    os.kill(desk._child._process.pid, signal.SIGSTOP)
+    began = time.monotonic()
+    desk.free_memory()
+    assert time.monotonic() - began < 0.5 and desk._child.alive
+    os.kill(desk._child._process.pid, signal.SIGCONT)
+    desk.close()
 
 
 def test_a_desk_that_hangs_is_ended_and_what_others_asked_is_not_lost(trained) -> None:
