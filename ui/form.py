@@ -77,14 +77,13 @@ TARGET_GROUP_NOTES = {
 }
 SHARE_CHOICE = ("A share of this data", "")
 # Fields without a widget of their own: other widgets set them.
-STATE_PATHS = ("data.roles", "data.fixes", "data.left_out", "model.start")
+STATE_PATHS = ("data.roles", "data.goal", "data.fixes", "data.left_out", "model.start")
 # Fields that would not get this widget by their type, and its choices; none: those of the field.
 CHOICE_WIDGETS: dict[str, tuple[type[Component], list[tuple[str, str]]]] = {
     "data.source": (gr.Dropdown, []),
     "data.held_out_source": (gr.Dropdown, [SHARE_CHOICE]),
     "data.shape": (gr.Dropdown, [("As found", ""), *((one.value, one.value) for one in Shape)]),
     "data.template": (gr.Dropdown, []),
-    "data.goal": (gr.Dropdown, []),
     "model.source": (gr.Dropdown, []),
     "method.kind": (gr.Dropdown, []),
     "method.targets": (gr.CheckboxGroup, [(ALL_LINEAR_LABEL, ALL_LINEAR)]),

@@ -36,7 +36,7 @@ SHAPE_TASKS = {
     Shape.COMPLETION: "Question and answer: the model learns to give the answer.",
     Shape.PREFERENCE: "Preferences: the model learns to give the better answer, not the worse one.",
     Shape.FEEDBACK: "Feedback: the model learns to answer like the good ones, not like the bad.",
-    Shape.LABEL: "Classify: the model learns to answer a text with its label. "
+    Shape.LABEL: "Classify: the model learns which label a text has. "
     "Its score is how often the label is right.",
     Shape.TEXT: "Continue text: the model learns to write like this, from every word.",
 }

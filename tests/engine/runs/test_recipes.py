@@ -33,8 +33,8 @@ def test_what_ships_is_a_recipe_like_any_other(recipe: presets.Recipe) -> None:
 
 def test_there_are_recipes_for_every_kind_of_rows() -> None:
     names = {recipe.name: recipe.data for recipe in presets.bundled_recipes()}
-    assert len(list((presets.PRESETS_FOLDER / "recipes").glob("*.yaml"))) == len(names) == 7
-    assert names["Classifier"] == "labels" and names["Preferences"] == "preferences"
+    assert len(list((presets.PRESETS_FOLDER / "recipes").glob("*.yaml"))) == len(names) == 6
+    assert names["Balanced"] == "any" and names["Preferences"] == "preferences"
 
 
 def test_settings_come_back_as_they_were_saved(store: Store) -> None:

@@ -62,13 +62,24 @@ def test_every_recipe_can_be_chosen(
 
 
 def test_recipes_are_offered_by_the_rows(ctx: Context, values: dict[str, Any]) -> None:
-    assert "Classifier" not in train_recipes.offer_recipes(ctx, RECOMMENDED, **values)["choices"]
+    assert "Preferences" not in train_recipes.offer_recipes(ctx, RECOMMENDED, **values)["choices"]
+    values["data.source"] = "sample:preferences"
+    offered = train_recipes.offer_recipes(ctx, "Preferences", **values)
+    assert "Preferences" in offered["choices"]
+    assert "value" not in offered, "another may have been chosen meanwhile"
     values["data.source"] = "sample:reviews"
     offered = train_recipes.offer_recipes(ctx, "Preferences", **values)
-    assert "Classifier" in offered["choices"] and "Preferences" not in offered["choices"]
-    assert offered["value"] is None
-    offered = train_recipes.offer_recipes(ctx, "Classifier", **values)
-    assert "value" not in offered, "another may have been chosen meanwhile"
+    assert "Preferences" not in offered["choices"] and offered["value"] is None
+
+
+def test_no_recipe_changes_what_is_learned(ctx: Context, values: dict[str, Any]) -> None:
+    assert "data.goal" not in SET_BY_RECIPE
+    values["data.source"] = "sample:reviews"
+    counted(ctx, values)
+    before = plain_values(train_recipes.choose_recipe(ctx, RECOMMENDED, **values))
+    quick = plain_values(train_recipes.choose_recipe(ctx, "Quick try", **values))
+    after = train_recipes.choose_recipe(ctx, RECOMMENDED, **values | quick)
+    assert plain_values(after) == before and before["method.rank"] == 8
 
 
 def test_what_is_recommended_follows_the_model_and_says_why(

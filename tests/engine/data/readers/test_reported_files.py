@@ -26,7 +26,7 @@ TALKS = [
         ("Report,FAQ\nDate,2024-05-01\n\nquestion,answer\n" + LINES, "“Report FAQ”"),
         ("Report:,FAQ export\nBy:,Ann Lee\nquestion,answer\n" + LINES, "“By: Ann Lee”"),
         ("question,answer\n" + LINES + "question,answer\n", "1 row in which the header stands"),
-        ("question,answer\n" + LINES + ",\n , \n", "2 rows of empty cells"),
+        ("question,answer\n" + LINES + ",\n , \n", "2 blank lines were skipped"),
         ("question,answer\n------,------\n" + LINES, "1 row of dashes"),
         ("List\n| question | answer |\n|---|---|\n" + "".join(
             f"| {row['question']} | {row['answer']} |\n" for row in ROWS), "“List”"),
