@@ -43,11 +43,10 @@ def test_settings_follow_recipes_methods_and_data(
     choose_option(page, "#field-method-kind", "LoRA")
     page.locator("#field-method-rank").wait_for()
     assert shown_rank(page) == "8", "what was hidden was not reset"
-    assert not page.locator("#recipe label", has_text="Classifier").is_visible()
     go(page, "Data")
     choose_option(page, "#field-data-source", "reviews")
+    page.locator("#goal-choice label", has_text="Choose one of 2 labels").wait_for()
     go(page, "Train")
-    page.locator("#recipe label", has_text="Classifier").click()
     wait_for_facts(page, "choose one of 2 labels")
     picture(page, "train-classifier")
     comes_to_rest(page)

@@ -71,10 +71,16 @@ class ColumnWidgets:
 
     def _build_menus(self) -> None:
         self.reading = gr.Radio(
-            [], label="This file can be read in two ways", visible=False, elem_id="readings"
+            [],
+            label="This file can be read in two ways",
+            info="Choose the right one, or the columns one by one.",
+            visible=False,
+            elem_id="readings",
         )
         with gr.Row(equal_height=False):
-            self.shape = form.make_widget("data.shape", label="Each row is", info="", min_width=200)
+            self.shape = form.make_widget(
+                "data.shape", label="Each row is", info="What it is an example of.", min_width=200
+            )
             self.menus = [_build_menu(at) for at in range(ROLES_IN_SIGHT)]
 
     def _build_more_menus(self) -> None:
@@ -85,7 +91,8 @@ class ColumnWidgets:
 
 
 def _build_menu(at: int) -> gr.Dropdown:
-    return gr.Dropdown([], label="Column", visible=False, min_width=180, elem_id=f"role-{at}")
+    about: dict[str, Any] = {"label": "Column", "info": "The column that holds it."}
+    return gr.Dropdown([], visible=False, min_width=180, elem_id=f"role-{at}", **about)
 
 
 def wire_columns(ctx: Context, own: ColumnWidgets, source: Component) -> None:

@@ -78,7 +78,7 @@ def show_data(
     pager, model, form = view.pager, values[inputs.model], values[view.pager.form]
     tokenizer = tokenizer_at_hand(ctx, model)
     decided = ctx.decided_spec(model, prepared, spec)
-    known = Counted(ctx.known_tokens(tokenizer.model, prepared, decided), "", tokenizer.note)
+    known = Counted(ctx.known_tokens(tokenizer.model, prepared, decided), "", tokenizer.borrowed)
     shown = dataset_updates(view, dataset, decided, prepared, known)
     info = ctx.known_model(model)
     shown |= goal_updates(view.goal, prepared, decided, info.tasks if info else ANY_TASK)
@@ -100,9 +100,9 @@ def count_tokens(ctx: Context, tokenizer: Tokenizer, prepared: Prepared, spec: D
     """The tokens of the rows, or why they cannot be counted now."""
     try:
         found = ctx.count_tokens(tokenizer.model, prepared, spec)
-        return Counted(found, "", tokenizer.note)
+        return Counted(found, "", tokenizer.borrowed)
     except HoneError as error:
-        return Counted(None, str(error), tokenizer.note)
+        return Counted(None, str(error), tokenizer.borrowed)
 
 
 # --- what is shown ---

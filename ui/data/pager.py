@@ -42,10 +42,6 @@ OPENING_TOKENIZER = card(
 PAGE_STEPS = {"back": -1, "forth": 1, "random": 0}
 TALK, TOKENS = "talk", "tokens"
 FORMS = [("As a conversation", TALK), ("As the model sees it (tokens)", TOKENS)]
-BORROWED = (
-    "Shown with the pocket model's tokenizer, since {} is not {} here. Its own may cut words "
-    "elsewhere, and has its own marks around turns."
-)
 
 
 class Pager:
@@ -53,7 +49,13 @@ class Pager:
 
     def __init__(self) -> None:
         self.form = gr.Radio(
-            FORMS, value=TALK, show_label=False, container=False, elem_id="rows-form"
+            FORMS,
+            value=TALK,
+            label="How to show the rows",
+            info="Both show the same rows.",
+            show_label=False,
+            container=False,
+            elem_id="rows-form",
         )
         self.rows = raw_html(elem_id="preview")
         with gr.Row(elem_classes="pager"):
@@ -90,10 +92,10 @@ class RowOrder:
 
 
 class Tokenizer(NamedTuple):
-    """The model whose tokenizer is used; why it is not that of the chosen model, if so."""
+    """The model whose tokenizer is used; if that is not the chosen one, why: "since …"."""
 
     model: str
-    note: str = ""
+    borrowed: str = ""
 
 
 def tokenizer_at_hand(ctx: Context, model: str) -> Tokenizer:
@@ -101,8 +103,8 @@ def tokenizer_at_hand(ctx: Context, model: str) -> Tokenizer:
     if not ctx.why_unusable(model):
         return Tokenizer(model)
     name = local.hub_name(model)
-    why = BORROWED.format(name or Path(model).name, "downloaded" if name else "usable")
-    return Tokenizer("pocket", why)
+    why = "downloaded" if name else "usable here"
+    return Tokenizer("pocket", f"since {name or Path(model).name} is not {why}")
 
 
 def wire_pager(ctx: Context, pager: Pager, inputs: DataInputs) -> None:
@@ -190,7 +192,7 @@ def _token_card(  # noqa: PLR0913  as rows_card
         seen = ctx.engine.desk.preview_rows(used.model, rows, spec)
     except HoneError as error:
         return card(preview.TITLE, line(str(error), "warn"))
-    return preview.preview_card(seen, numbers, where, used.note)
+    return preview.preview_card(seen, numbers, where, used.borrowed)
 
 
 def worst_rows(tokens: TokenReport | None, borrowed: bool = False) -> dict[str, list[int]]:

@@ -17,6 +17,11 @@ from ui.text import Tile, card, escape_html, line, tile_strip
 
 TITLE = "Your rows as the model sees them"
 TOKENS_SHOWN = 1500  # of one row; more would make the page slow
+SHOWN_WITH = (
+    "Shown with the pocket model's tokenizer, {}. Its own may cut words elsewhere, and has its own "
+    "marks around turns."
+)
+COUNTED_WITH = "Counted with the pocket model's tokenizer, {}. With its own the counts will differ."
 RARE_LANGUAGE = 0.02  # languages and scripts with a smaller share are not named
 LEGEND = (
     '<p class="legend"><span><mark>learned</mark> the model is trained to write this</span>'
@@ -29,7 +34,7 @@ LEGEND = (
 class Counted(NamedTuple):
     """The tokens of the rows, or the sentence why they cannot be counted; neither until they are.
 
-    ``borrowed`` says whose tokenizer counted them, where it was not the chosen model's.
+    ``borrowed`` says why the tokenizer is not the chosen model's, where it is not.
     """
 
     report: TokenReport | None = None
@@ -59,7 +64,7 @@ def facts_cards(
     tiles = [*_row_tiles(prepared, tokens), *_token_tiles(tokens, spec)]
     notes = line(tokens.problem, "warn") if tokens.problem else ""
     if tokens.borrowed and tokens.report:
-        notes = line(f"The tokens: {tokens.borrowed[0].lower()}{tokens.borrowed[1:]}")
+        notes = line(COUNTED_WITH.format(tokens.borrowed))
     return card(dataset.name, *(line(text) for text in texts if text)) + tile_strip(tiles) + notes
 
 
@@ -121,11 +126,13 @@ def _language_line(prepared: Prepared) -> str:
 def preview_card(rows: list[PreviewRow], numbers: list[int], where: str, borrowed: str = "") -> str:
     """Rows with target tokens marked, control tokens visible and the cut drawn.
 
-    ``borrowed`` says whose tokenizer it is, where it is not the chosen model's.
+    ``borrowed`` says why the tokenizer is not the chosen model's, where it is not.
     """
     shown = (row_card(row, number) for row, number in zip(rows, numbers, strict=True))
     where_line = f'<p class="where">{escape_html(where)}</p>'
-    note = f'<p class="where borrowed">{escape_html(borrowed)}</p>' if borrowed else ""
+    note = ""
+    if borrowed:
+        note = f'<p class="where borrowed">{escape_html(SHOWN_WITH.format(borrowed))}</p>'
     return card(TITLE, where_line, note, LEGEND, *shown)
 
 

@@ -51,7 +51,12 @@ class GoalWidgets:
     def __init__(self) -> None:
         self.goal = form.make_widget("data.goal")
         with gr.Column(visible=False, elem_classes="goal", elem_id="goal") as self.group:
-            self.choice = gr.Radio([], label="What should the model do?", elem_id="goal-choice")
+            self.choice = gr.Radio(
+                [],
+                label="What should the model do?",
+                info="Recipes and settings leave this as it is.",
+                elem_id="goal-choice",
+            )
             self.note = raw_html(visible=False)
         self.shown: list[Component] = [self.group, self.choice, self.note]
         self.choice.input(bind(choose_goal), self.choice, self.goal, **QUIET)

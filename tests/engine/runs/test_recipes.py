@@ -130,3 +130,11 @@ def test_no_more_than_the_limit(store: Store) -> None:
     with pytest.raises(HoneError, match="Delete some"):
         recipes.store_recipe(store, recipes.recipe_from_spec(RunSpec(), "c"))
     recipes.store_recipe(store, recipes.recipe_from_spec(RunSpec(), "b"))
+
+
+def test_what_is_learned_is_no_part_of_a_recipe() -> None:
+    """It is chosen with the data. Recipes of older versions held it and can still be read."""
+    older = GOOD + "  data.goal: classify\n"
+    assert recipes.parse_recipe(older, "x").values == recipes.parse_recipe(GOOD, "x").values
+    kept = recipes.recipe_from_spec(specs.make_spec({"data": {"goal": "write"}}), "Mine")
+    assert "data.goal" not in kept.values

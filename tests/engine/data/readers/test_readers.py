@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from engine.data.columns.cells import is_blank
 from engine.data.readers.formats import read_table
 from engine.errors import DataError
 from tests.engine.data.readers.reading import read_made as table
@@ -171,7 +172,10 @@ def test_the_user_may_choose_the_encoding_and_the_header(tmp_path: Path) -> None
 @pytest.mark.slow
 @given(st.lists(st.dictionaries(st.sampled_from("abc"), st.text(), min_size=1), min_size=1))
 def test_json_rows_come_back_as_they_are(tmp_path_factory, rows) -> None:
-    clean = [row for row in rows if "\\u0000" not in json.dumps(row)]
+    clean = [
+        row for row in rows
+        if "\\u0000" not in json.dumps(row) and not all(map(is_blank, row.values()))
+    ]  # fmt: skip
     if clean:
         folder = tmp_path_factory.mktemp("f")
         assert table(folder, "a.jsonl", "\n".join(map(json.dumps, clean))).rows == clean
