@@ -54,11 +54,13 @@ def spec_to_repeat(run: RunDir) -> RunSpec:
 
     Older versions left that to Automatic, which stands for something else in a new run.
     """
-    spec, began = run.spec, run.view().started
-    labelled = read_data_summary(run.about_file).shape == Shape.LABEL
-    if spec.data.goal != "auto" or not labelled or began is None:
+    spec, view = run.spec, run.view()
+    began, labelled = view.started, read_data_summary(run.about_file).shape == Shape.LABEL
+    # An adapter that was made elsewhere says by its head that it chooses labels.
+    known = began is not None or bool(view.imported)
+    if spec.data.goal != "auto" or not labelled or not known:
         return spec
-    data = spec.data.model_copy(update={"goal": began.goal or "write"})
+    data = spec.data.model_copy(update={"goal": (began.goal if began else "") or "write"})
     return spec.model_copy(update={"data": data})
 
 

@@ -52,7 +52,7 @@ class Pager:
             FORMS,
             value=TALK,
             label="How to show the rows",
-            info="Both show the same rows.",
+            info="Who says what, or the pieces of words that the model works with.",
             show_label=False,
             container=False,
             elem_id="rows-form",

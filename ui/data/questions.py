@@ -16,6 +16,7 @@ from engine.spec.objective import ObjectiveKind, Task
 from engine.spec.run import DataSpec, Shape
 from engine.text import format_count
 from ui import form
+from ui.data.findings import LEVEL_TONES
 from ui.handlers import HIDDEN, QUIET, Updates, bind, set_value
 from ui.text import escape_html, line
 from ui.theme import make_button, raw_html
@@ -170,7 +171,7 @@ def question_updates(questions: QuestionWidgets, found: list[Finding], spec: Dat
                    for value, rows in one.choices.items()]  # fmt: skip
         updates |= {
             questions.asked: one.column,
-            questions.question: question_head(one.title, one.text),
+            questions.question: question_head(one.title, one.text, LEVEL_TONES[one.level]),
             questions.values: gr.update(
                 choices=choices, value=one.suggested, visible=bool(choices)
             ),
@@ -179,10 +180,10 @@ def question_updates(questions: QuestionWidgets, found: list[Finding], spec: Dat
     return updates
 
 
-def question_head(title: str, text: str) -> str:
+def question_head(title: str, text: str, tone: str) -> str:
     """A question as HTML; its buttons stand below."""
     body = f"<h3>{escape_html(title)}</h3><p>{escape_html(text)}</p>"
-    return f'<section class="question-head">{body}</section>'
+    return f'<section class="question-head" data-tone="{tone}">{body}</section>'
 
 
 def asked_column(found: list[Finding]) -> Finding | None:

@@ -23,6 +23,7 @@ from ui.train.settings import target_choices
 
 ROW_FIELDS = (
     "data.shape", "data.roles", "data.goal", "data.fixes", "data.left_out", "data.held_out_source",
+    "data.max_length",
 )  # fmt: skip
 DATA_FIELDS = tuple(path for path in form.DATA_PATHS if path != "data.seed")
 MODEL_FIELDS = ("model.source", "method.targets")

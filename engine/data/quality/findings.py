@@ -66,7 +66,7 @@ FINDING_TEXTS = {
     "verdict": FindingText("stop", "Does '{column}' say which rows are good?",
         "It holds: {values}. It is not used so far: all rows would be learned alike. Leave out "
         "the rows that are not good, or say that it does not matter."),
-    "few values": FindingText("warn", "'{column}' repeats with {different} values and is not used",
+    "few values": FindingText("warn", "'{column}' has only {different} values and is not used",
         "It holds: {values}. If it says which rows are good, leave the others out; if it does not, "
         "say that it does not matter.", kind="verdict"),
     "score": FindingText("warn", "'{column}' may say how good a row is, and is not used",
