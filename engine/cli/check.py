@@ -91,7 +91,9 @@ def _show_readings(
     """The readings between which to choose, each with a row as the model would see it."""
     shown = []
     for reading in (one for finding in prepared.findings for one in finding.readings):
-        read = spec.model_copy(update={"shape": reading.shape, "roles": reading.roles})
+        goal = "classify" if reading.shape == Shape.LABEL else spec.goal
+        update = {"shape": reading.shape, "roles": reading.roles, "goal": goal}
+        read = spec.model_copy(update=update)
         rows = [reading.row] if reading.row else []
         seen = engine.desk.preview_rows(model, rows, read) if rows else [None]
         shown.append(data_report.reading_values(reading, seen[0]))

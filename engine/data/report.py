@@ -126,7 +126,8 @@ def mark_learned(row: PreviewRow) -> str:
     for learned, group in groupby(tokens, key=lambda token: token[1]):
         text = "".join(token for token, _ in group)
         parts.append(f"[[{text}]]" if learned else text)
-    return "".join(parts)
+    label = f" [[{row.label}]]" if row.label else ""
+    return "".join(parts) + label
 
 
 def _reading_lines(readings: list[dict[str, Any]]) -> list[str]:
