@@ -7,44 +7,35 @@ with a button that opens the same menus.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from itertools import islice
 from typing import Any, NamedTuple
 
 import gradio as gr
 from gradio.components import Component
 
-from engine.data.columns.cells import is_blank
-from engine.data.columns.paths import read_path, root_column
 from engine.data.datasets import Dataset
 from engine.data.normalize import normalize_row
-from engine.data.rows import Row
-from engine.data.schema import REQUIRED_ROLES, ROLES, Schema
+from engine.data.schema import (
+    REQUIRED_ROLES,
+    ROLES,
+    SHAPE_NAMES,
+    Schema,
+    first_roles,
+    with_places_changed,
+)
 from engine.errors import DataError
 from engine.spec.run import DataSpec, Shape
-from engine.text import count_of
 from ui import form
 from ui.context import Context
 from ui.data import conversation
+from ui.data.file_table import NumberedRow, file_table, first_rows, with_sample
 from ui.handlers import HIDDEN, QUIET, Updates, bind
 from ui.text import escape_html, line
 from ui.theme import make_button, raw_html
 
 MOST_ROLES = max(map(len, ROLES.values()))
 ROLES_IN_SIGHT = 2  # menus that are not behind "Other parts"
-ROWS_SHOWN, ROWS_TRIED, COLUMNS_SHOWN = 3, 50, 8
-CELL_LETTERS, SAMPLE_LETTERS = 140, 36
-SHAPE_NAMES = {
-    Shape.CHAT: "a conversation",
-    Shape.ALPACA: "an instruction and its answer",
-    Shape.COMPLETION: "a question and its answer",
-    Shape.PREFERENCE: "a better and a worse answer",
-    Shape.FEEDBACK: "an answer marked good or bad",
-    Shape.LABEL: "a text with its label",
-    Shape.TEXT: "plain text",
-}
 READINGS = ("first", "second")  # values of the choice between two
 Roles = dict[str, str]  # part of an example -> column
-NumberedRow = tuple[Row, int]
 
 
 class ColumnWidgets:
@@ -135,8 +126,7 @@ def choose_shape(ctx: Context, source: str, shape: str, roles: Roles) -> Chosen:
     if shape == dataset.shape:
         return source, shape, dataset.roles
     used = list((roles or dataset.roles).values())
-    columns = [*used, *(column for column in dataset.columns if column not in used)]
-    return source, shape, dict(zip(list(ROLES[Shape(shape)])[:2], columns, strict=False))
+    return source, shape, first_roles(Shape(shape), used, dataset.columns)
 
 
 def choose_columns(
@@ -149,19 +139,6 @@ def choose_columns(
     pairs = zip(ROLES[chosen], columns, strict=False)
     picked = {role: column for role, column in pairs if column}
     return source, chosen.value, with_places_changed(before, picked)
-
-
-def with_places_changed(before: Roles, picked: Roles) -> Roles:
-    """A column that is chosen for a second part changes places with the column that was there."""
-    made = dict(picked)
-    for role, column in picked.items():
-        other = next((one for one, its in before.items() if its == column != before.get(role)), "")
-        if not other or picked.get(other) != column:
-            continue
-        del made[other]
-        if left := before.get(role):
-            made[other] = left
-    return made
 
 
 def confirm_columns(ctx: Context, source: str, shape: str, roles: Roles) -> Chosen:
@@ -203,7 +180,7 @@ def column_updates(
         own.reading: _reading_choice(schema, read),
         own.shape: gr.update(choices=_shape_choices(dataset.shape)),
         **_menu_updates(own, dataset, rows, read),
-        own.table: file_table(dataset, rows, read) if is_open else "",
+        own.table: file_table(dataset.columns, rows, _named_parts(read)) if is_open else "",
         own.example: _example(dataset, rows, spec, read) if is_open else "",
         own.reset: gr.update(visible=bool(spec.shape or spec.roles)),
     }
@@ -258,7 +235,7 @@ def _menu_updates(
 ) -> Updates:
     """A menu for each part of the shape, with all columns and a sample of each."""
     names = [*dataset.columns, *(path for path in dataset.nested if path not in dataset.columns)]
-    choices = [("–", ""), *((_with_sample(name, rows), name) for name in names)]
+    choices = [("–", ""), *((with_sample(name, rows), name) for name in names)]
     updates: Updates = dict.fromkeys(own.menus, HIDDEN)
     parts = list(ROLES[read.shape].items())
     for at, (menu, (role, label)) in enumerate(zip(own.menus, parts, strict=False)):
@@ -272,55 +249,9 @@ def _menu_updates(
     return updates
 
 
-def _with_sample(name: str, rows: Sequence[NumberedRow]) -> str:
-    """A column's name with the first value that is not empty."""
-    found = (read_path(row, name) for row, _ in rows)
-    value = next((_short(one, SAMPLE_LETTERS) for one in found if not is_blank(one)), "")
-    return f"{name}: {value}" if value else name
-
-
-def first_rows(dataset: Dataset) -> list[NumberedRow]:
-    """The first rows as the file has them, without those that hold nothing."""
-    raw = islice(dataset.read_rows().items(), ROWS_TRIED)
-    filled = ((row, at) for row, at, _ in raw if not all(map(is_blank, row.values())))
-    return list(islice(filled, ROWS_SHOWN))
-
-
-def file_table(dataset: Dataset, rows: Sequence[NumberedRow], read: Read) -> str:
-    """The first rows of a file as a table; the columns in use say what for."""
-    used: dict[str, list[str]] = {}
-    for role, path in read.roles.items():
-        used.setdefault(root_column(path, dataset.columns), []).append(ROLES[read.shape][role])
-    # Those in use first where not all can be shown.
-    first = sorted(dataset.columns, key=lambda one: one not in used)[:COLUMNS_SHOWN]
-    columns = [column for column in dataset.columns if column in first]
-    head = "".join(_head_cell(column, used.get(column, [])) for column in columns)
-    body = "".join(f"<tr>{_cells(row, columns, used)}</tr>" for row, _ in rows)
-    more = len(dataset.columns) - len(columns)
-    rest = f"<small>and {count_of(more, 'more column')}</small>" if more else ""
-    inner = f"<thead><tr>{head}</tr></thead><tbody>{body}</tbody>"
-    shown = f'<table class="plain file-rows">{inner}</table>'
-    return f'<div class="scroll" tabindex="0">{shown}</div>{rest}'
-
-
-def _head_cell(column: str, parts: Sequence[str]) -> str:
-    chips = "".join(f'<span class="file-part">{escape_html(one)}</span>' for one in parts)
-    return (
-        f'<th scope="col" data-used="{str(bool(parts)).lower()}">{escape_html(column)}{chips}</th>'
-    )
-
-
-def _cells(row: Row, columns: Sequence[str], used: Mapping[str, Any]) -> str:
-    return "".join(
-        f'<td data-used="{str(column in used).lower()}">'
-        f"{escape_html(_short(row.get(column), CELL_LETTERS))}</td>"
-        for column in columns
-    )
-
-
-def _short(value: Any, letters: int) -> str:
-    text = "" if value is None else " ".join(str(value).split())
-    return text if len(text) <= letters else f"{text[:letters].rstrip()}…"
+def _named_parts(read: Read) -> dict[str, str]:
+    """The parts of an example in words, and the column of each."""
+    return {ROLES[read.shape][role]: path for role, path in read.roles.items()}
 
 
 def _example(dataset: Dataset, rows: Sequence[NumberedRow], spec: DataSpec, read: Read) -> str:

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from engine.data.datasets import Dataset
+from engine.data.schema import with_places_changed
 from engine.errors import DataError
 from engine.spec.run import DataSpec, Shape
 from tests.ui.data.conftest import GOOD, MakeValues
@@ -150,7 +151,7 @@ def test_a_column_chosen_twice_changes_places(before: str, picked: str, after: s
         named = zip(("prompt", "completion", "input"), text.split(), strict=False)
         return {role: column for role, column in named if column != "-"}
 
-    assert columns.with_places_changed(roles(before), roles(picked)) == roles(after)
+    assert with_places_changed(roles(before), roles(picked)) == roles(after)
 
 
 def test_every_table_is_escaped_and_wide_ones_show_what_is_used(
