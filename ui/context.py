@@ -11,6 +11,7 @@ from typing import Any
 
 from engine.data import datasets
 from engine.data.datasets import Dataset
+from engine.data.goal import ANY_TASK, with_decided_goal
 from engine.data.prepared import Prepared
 from engine.data.quality.token_report import TokenReport
 from engine.errors import ModelError, RunError
@@ -110,10 +111,17 @@ class Context:
         """The tokens of the rows if they are counted, and this visitor may name the model."""
         with suppress(RunError):
             self.check_model(model)
+            spec = self.decided_spec(model, prepared, spec)
             return self._measured.get(_report_key(model, prepared, spec))
         return None
 
+    def decided_spec(self, model: str, prepared: Prepared, spec: DataSpec) -> DataSpec:
+        """The settings with what Automatic stands for with these rows and this model."""
+        info = self._models.get(model)
+        return with_decided_goal(spec, prepared, info.tasks if info else ANY_TASK)
+
     def _count_tokens(self, model: str, prepared: Prepared, spec: DataSpec) -> TokenReport:
+        spec = self.decided_spec(model, prepared, spec)
         found = self.engine.desk.count_tokens(model, prepared.train_rows(), spec)
         self._measured[_report_key(model, prepared, spec)] = found
         self._reports[_report_key(model, prepared, _uncut(spec))] = found
@@ -124,6 +132,7 @@ class Context:
 
     def known_lengths(self, model: str, prepared: Prepared, spec: DataSpec) -> Lengths | None:
         """The lengths of these rows before any cut; None until they are counted."""
+        spec = self.decided_spec(model, prepared, spec)
         return lengths_of_report(self._reports.get(_report_key(model, prepared, _uncut(spec))))
 
     def known(self, spec: RunSpec, wait: bool = False) -> Known:

@@ -112,20 +112,18 @@ FOLDS = {
         "place.device",
         "place.precision",
     ),
-    "reading": ("data.shape",),
-    "learning": ("data.goal", "data.learn", "data.max_length", "data.system", "data.template"),
+    "learning": ("data.learn", "data.max_length", "data.system", "data.template"),
     "splitting": ("data.held_out", "data.held_out_source"),
 }
 IN_SIGHT = ("data.source", "model.source", "method.rank", "optim.epochs")
 # Fields without a widget of their own: other widgets set them.
-STATE_PATHS = ("data.roles", "data.fixes", "data.left_out", "model.start")
+STATE_PATHS = ("data.roles", "data.goal", "data.fixes", "data.left_out", "model.start")
 # Fields that would not get this widget by their type, and its choices; none: those of the field.
 CHOICE_WIDGETS: dict[str, tuple[type[Component], list[tuple[str, str]]]] = {
     "data.source": (gr.Dropdown, []),
     "data.held_out_source": (gr.Dropdown, [SHARE_CHOICE]),
     "data.shape": (gr.Dropdown, [("As found", ""), *((one.value, one.value) for one in Shape)]),
     "data.template": (gr.Dropdown, []),
-    "data.goal": (gr.Dropdown, []),
     "model.source": (gr.Dropdown, []),
     "method.kind": (gr.Dropdown, []),
     "method.targets": (gr.CheckboxGroup, [(ALL_LINEAR_LABEL, ALL_LINEAR)]),

@@ -22,7 +22,7 @@ SCRIPTS = (
     "live.js",
     "model.js",
 )
-STYLES = ("app.css", "train.css", "model.css", "report.css")
+STYLES = ("app.css", "train.css", "model.css", "report.css", "data.css")
 PLOTLY = Path(plotly.__file__).parent / "package_data" / "plotly.min.js"
 PLOTLY_PATH = "/plotly.min.js"  # where it is served
 

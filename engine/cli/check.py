@@ -12,6 +12,7 @@ from engine import hardware
 from engine.cli.options import WORKSPACE, AsJson, Home, open_engine, print_result
 from engine.data import datasets
 from engine.data import report as data_report
+from engine.data.goal import with_decided_goal
 from engine.data.prepared import Prepared
 from engine.data.readers.table import ReadOptions
 from engine.errors import DataError, SpecError
@@ -21,7 +22,7 @@ from engine.process import oneshot
 from engine.process.hub import locate_model
 from engine.runs.engine import Engine
 from engine.spec.method import MethodKind
-from engine.spec.run import DataSpec, PlaceSpec, make_spec
+from engine.spec.run import DataSpec, PlaceSpec, Shape, make_spec
 
 DATA_VERDICTS = ("Usable.", "Usable, with warnings.", "Not usable as it is.")  # by exit code
 NOT_USABLE = 2
@@ -71,6 +72,8 @@ def _report_on_files(
         return str(error), {"usable": False, "error": str(error)}, NOT_USABLE
     spec = make_spec({"data": {"source": source, **data}}).data
     prepared = oneshot.prepare_rows(engine.store, spec)
+    if prepared.shape == Shape.LABEL:
+        spec = with_decided_goal(spec, prepared, engine.desk.inspect_model(model).tasks)
     tokens = None
     if prepared.train:
         tokens = engine.desk.count_tokens(model, prepared.train_rows(), spec)
@@ -88,7 +91,9 @@ def _show_readings(
     """The readings between which to choose, each with a row as the model would see it."""
     shown = []
     for reading in (one for finding in prepared.findings for one in finding.readings):
-        read = spec.model_copy(update={"shape": reading.shape, "roles": reading.roles})
+        goal = "classify" if reading.shape == Shape.LABEL else spec.goal
+        update = {"shape": reading.shape, "roles": reading.roles, "goal": goal}
+        read = spec.model_copy(update=update)
         rows = [reading.row] if reading.row else []
         seen = engine.desk.preview_rows(model, rows, read) if rows else [None]
         shown.append(data_report.reading_values(reading, seen[0]))

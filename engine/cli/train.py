@@ -12,6 +12,7 @@ from engine.cli.progress import follow_run
 from engine.errors import SpecError
 from engine.process import oneshot
 from engine.runs.engine import Engine
+from engine.runs.warm_start import spec_to_repeat
 from engine.spec.run import RunSpec, make_spec
 from engine.spec.spec_file import changed_spec, load_spec_yaml
 from engine.store.run_dir import RunDir
@@ -40,7 +41,7 @@ def train_again(
 ) -> None:
     """Train again with the settings of a run, some of them changed."""
     with open_run(home, run, supervise=True) as (engine, found):
-        spec = changed_spec(found.spec, set_ or [])
+        spec = changed_spec(spec_to_repeat(found), set_ or [])
         follow_run(engine, _start_run(engine, spec), as_json)
 
 

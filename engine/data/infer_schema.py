@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from engine.data import column_names as known
+from engine.data.columns import names as known
 from engine.data.columns.answers import find_answers, find_segments
 from engine.data.columns.contents import all_integers, are_own_texts
 from engine.data.columns.conversations import (

@@ -13,9 +13,9 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from engine.data.column_names import ANSWERS_OF
 from engine.data.columns.cells import decode_cell, is_blank
 from engine.data.columns.marks import read_mark
+from engine.data.columns.names import ANSWERS_OF
 from engine.data.columns.paths import read_path
 from engine.data.messages import Message, check_messages, make_message, read_messages
 from engine.data.rows import Row

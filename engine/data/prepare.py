@@ -39,7 +39,7 @@ from engine.store.files import draft_folder, last_used, publish_folder, write_js
 from engine.store.workspace import Store
 from engine.text import OnProgress, count_of
 
-VERSION = 5  # raised when the same settings would give other rows
+VERSION = 6  # raised when the same settings would give other rows
 # Different labels: with more of them, and few rows of each, they are numbers or lists, no classes.
 MAX_CLASSES = 20
 FEW_TRAINING_ROWS = 50  # below this a finding says so
@@ -167,6 +167,7 @@ def _prepare_draft(
         total=len(rows) + facts.bad_count + facts.bad_answers + facts.left_out,
         train=len(trained),
         held_out=len(held_out),
+        blank=facts.blank,
         overlap=overlap,
         labels=dict(labels.most_common()),
         each_label=dict(each.most_common()),

@@ -14,6 +14,7 @@ from engine.data.rows import Rows, read_rows
 from engine.data.schema import SHAPE_TASKS
 from engine.errors import DataError
 from engine.spec.run import Shape
+from engine.text import count_of
 
 
 class Prepared(BaseModel):
@@ -25,9 +26,10 @@ class Prepared(BaseModel):
     shape: Shape
     reason: str
     roles: dict[str, str]
-    total: int  # rows of the dataset, readable or not
+    total: int  # rows of the dataset, readable or not, but for those that are skipped
     train: int
     held_out: int
+    blank: int = 0  # rows skipped since nothing stands in the columns that are used
     overlap: Overlap | None = None  # of held-out rows with training rows
     labels: dict[str, int] = {}  # of the training rows, the most frequent first
     each_label: dict[str, int] = {}  # the same one by one, where rows hold lists of them
@@ -42,6 +44,22 @@ class Prepared(BaseModel):
     @property
     def held_out_file(self) -> Path:
         return self.folder / "heldout.arrow"
+
+    @property
+    def unusable(self) -> int:
+        """Rows that cannot be used, until the user leaves them out: no run starts with them."""
+        found = (one.count for one in self.findings if one.kind == "unusable" and not one.done)
+        return sum(found)
+
+    @property
+    def skipped(self) -> str:
+        """What was skipped without a word more, as a sentence; empty where nothing was."""
+        if not self.blank:
+            return ""
+        columns = " and ".join(f"'{path}'" for path in list(self.roles.values())[:3])
+        are = "is" if len(self.roles) == 1 else "are"
+        were = "was" if self.blank == 1 else "were"
+        return f"{count_of(self.blank, 'row')} {were} skipped: {columns} {are} empty there."
 
     @property
     def task(self) -> str:

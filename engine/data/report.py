@@ -13,8 +13,13 @@ from engine.data.prepared import Prepared
 from engine.data.quality.findings import Finding, make_finding
 from engine.data.quality.readings import Reading
 from engine.data.quality.token_report import PreviewRow, TokenReport
+from engine.spec.objective import LABEL_OBJECTIVES
 from engine.spec.run import DataSpec
 
+LABELS_CHOSEN = (
+    "A classifier: it answers only with one of the labels. To write the label as text instead: "
+    "data.goal: write"
+)
 LEVEL_WORDS = {"stop": "MUST BE FIXED", "warn": "Warning", "info": "Note"}
 
 
@@ -34,7 +39,8 @@ def token_findings(report: TokenReport, spec: DataSpec) -> list[Finding]:
         "longest": report.longest,
         "names": names,
     }
-    counts = {"refused": report.refused.rows, "cut": report.cut, "control": report.control.rows}
+    cut = "cut texts" if spec.goal in LABEL_OBJECTIVES else "cut"
+    counts = {"refused": report.refused.rows, cut: report.cut, "control": report.control.rows}
     counts["templated"] = report.templated
     if report.endless:
         counts[f"endless {report.endless}"] = 1
@@ -50,9 +56,11 @@ def report_values(
     return {
         **prepared.model_dump(mode="json", exclude={"folder", "total"}),
         "task": prepared.task,
+        "goal": spec.goal,
         "columns": dataset.columns,
         "notes": dataset.notes,
         "rows": prepared.total,
+        "skipped": prepared.skipped,
         "caution": describe_overlap(prepared.overlap) if prepared.overlap else "",
         "tokens": tokens.model_dump() if tokens else None,
         "findings": [finding.model_dump() for finding in findings],
@@ -73,29 +81,36 @@ def format_report(values: dict[str, Any]) -> str:
     lines = [
         f"{values['name']}: {values['shape']}. {values['reason']}",
         values["task"],
+        *([LABELS_CHOSEN] if values["goal"] in LABEL_OBJECTIVES else []),
         f"Columns: {columns}",
         *values["notes"],
         f"{values['rows']:,} rows: {values['train']:,} to learn from, "
         f"{values['held_out']:,} held out.",
-        *filter(None, [values["caution"]]),
+        *filter(None, [values["skipped"], values["caution"]]),
         f"Languages: {_list_shares(values['languages'])}",
         f"Scripts: {_list_shares(values['scripts'])}",
     ]
     if values["labels"]:
         labels = list((values["each_label"] or values["labels"]).items())[:10]
         lines.append("Labels: " + ", ".join(f"{label} {count:,}" for label, count in labels))
-    if tokens := values["tokens"]:
-        share = tokens["learned"] / max(1, tokens["tokens"])
-        lines.append(
-            f"{tokens['tokens']:,} tokens in {tokens['measured']:,} rows, {share:.0%} of them "
-            f"learned; longest row {tokens['longest']:,}; {tokens['cut']:,} cut, "
-            f"{tokens['lost']:,} lose their whole answer."
-        )
+    if values["tokens"]:
+        lines.append(_token_line(values["tokens"], values["goal"] in LABEL_OBJECTIVES))
     for finding in values["findings"]:
         lines += _finding_lines(finding)
         if finding["readings"]:
             lines += _reading_lines(values["readings"])
     return "\n".join(lines)
+
+
+def _token_line(tokens: dict[str, Any], labelled: bool) -> str:
+    """How many tokens there are, and what of them is learned."""
+    share = tokens["learned"] / max(1, tokens["tokens"])
+    learned = "and of each its label is learned" if labelled else f"{share:.0%} of them learned"
+    lost = "" if labelled else f", {tokens['lost']:,} lose their whole answer"
+    return (
+        f"{tokens['tokens']:,} tokens in {tokens['measured']:,} rows, {learned}; "
+        f"longest row {tokens['longest']:,}; {tokens['cut']:,} cut{lost}."
+    )
 
 
 def reading_values(reading: Reading, row: PreviewRow | None) -> dict[str, Any]:
@@ -111,7 +126,8 @@ def mark_learned(row: PreviewRow) -> str:
     for learned, group in groupby(tokens, key=lambda token: token[1]):
         text = "".join(token for token, _ in group)
         parts.append(f"[[{text}]]" if learned else text)
-    return "".join(parts)
+    label = f" [[{row.label}]]" if row.label else ""
+    return "".join(parts) + label
 
 
 def _reading_lines(readings: list[dict[str, Any]]) -> list[str]:
@@ -132,7 +148,8 @@ def _list_shares(shares: dict[str, float]) -> str:
 def _finding_lines(finding: dict[str, Any]) -> list[str]:
     title = finding["title"]
     if finding["rows"]:
-        title += f" (rows {', '.join(map(str, finding['rows'][:8]))})"
+        word = "row" if len(finding["rows"]) == 1 else "rows"
+        title += f" ({word} {', '.join(map(str, finding['rows'][:8]))})"
     end = "" if title.endswith("?") else "."
     first = f"{LEVEL_WORDS[finding['level']]}: {title}{end} {finding['text']}"
     lines = [first, *(f"    {line}" for line in finding["example"].splitlines())]

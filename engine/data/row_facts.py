@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import hashlib
 
+from engine.data.columns.cells import is_blank
+from engine.data.columns.paths import read_path
 from engine.data.datasets import Dataset
 from engine.data.ingest import PROBLEMS_KEPT
 from engine.data.likeness.group_columns import group_columns, group_value
@@ -49,6 +51,7 @@ class RowFacts:
         self.bad_count = 0
         self.bad_answers = 0  # rows left out since their answer is marked bad
         self.left_out = 0  # rows left out by the value of a column
+        self.blank = 0  # rows skipped since nothing stands in the columns that are used
 
     def each_label(self, at: int) -> tuple[str, ...]:
         """A row's labels one by one; none where no row of the data holds a list of them."""
@@ -79,6 +82,9 @@ class RowCollector:
         for count, (raw, number, own_part) in enumerate(dataset.read_rows().items(), start=1):
             if count % PROGRESS_ROWS == 0:
                 self._on_progress(f"{count:,} rows checked")
+            if all(is_blank(read_path(raw, path)) for path in schema.roles.values()):
+                self.facts.blank += 1
+                continue
             values.add(raw)
             if leaves_out(raw, self._spec.left_out):
                 self.facts.left_out += 1

@@ -30,13 +30,22 @@ ROLES: dict[Shape, dict[str, str]] = {
 }  # fmt: skip
 ASK = "Is that right?"
 REQUIRED_ROLES = dict.fromkeys(Shape, 2) | {Shape.CHAT: 1, Shape.TEXT: 1}
+SHAPE_NAMES = {  # what a row is
+    Shape.CHAT: "a conversation",
+    Shape.ALPACA: "an instruction and its answer",
+    Shape.COMPLETION: "a question and its answer",
+    Shape.PREFERENCE: "a better and a worse answer",
+    Shape.FEEDBACK: "an answer marked good or bad",
+    Shape.LABEL: "a text with its label",
+    Shape.TEXT: "plain text",
+}
 SHAPE_TASKS = {
     Shape.CHAT: "Chat: the model learns to answer as the assistant does in these conversations.",
     Shape.ALPACA: "Instructions: the model learns to give the output for an instruction.",
     Shape.COMPLETION: "Question and answer: the model learns to give the answer.",
     Shape.PREFERENCE: "Preferences: the model learns to give the better answer, not the worse one.",
     Shape.FEEDBACK: "Feedback: the model learns to answer like the good ones, not like the bad.",
-    Shape.LABEL: "Classify: the model learns to answer a text with its label. "
+    Shape.LABEL: "Classify: the model learns which label a text has. "
     "Its score is how often the label is right.",
     Shape.TEXT: "Continue text: the model learns to write like this, from every word.",
 }
@@ -91,3 +100,22 @@ def check_schema(shape: Shape, roles: dict[str, str], columns: Sequence[str], na
             f"'{name}': one column is chosen for two parts. Choose another for one of them."
         )
     return Schema(shape, "As you chose.", roles)
+
+
+def first_roles(shape: Shape, used: Sequence[str], columns: Sequence[str]) -> dict[str, str]:
+    """Columns for another shape's first parts: those that are in use already, in their order."""
+    ordered = [*used, *(column for column in columns if column not in used)]
+    return dict(zip(list(ROLES[shape])[:2], ordered, strict=False))
+
+
+def with_places_changed(before: dict[str, str], picked: dict[str, str]) -> dict[str, str]:
+    """A column that is chosen for a second part changes places with the column that was there."""
+    made = dict(picked)
+    for role, column in picked.items():
+        other = next((one for one, its in before.items() if its == column != before.get(role)), "")
+        if not other or picked.get(other) != column:
+            continue
+        del made[other]
+        if left := before.get(role):
+            made[other] = left
+    return made

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from typing import NamedTuple
 
 from engine import hardware
+from engine.data.goal import decided_goal, with_decided_goal
 from engine.data.prepared import Prepared
 from engine.data.quality.token_report import TokenReport
 from engine.errors import DataError, HoneError, SpecError
@@ -28,12 +29,12 @@ from engine.process.desk import Desk
 from engine.runs import quota, warm_start
 from engine.spec.method import MethodSpec
 from engine.spec.objective import (
+    LABEL_OBJECTIVES,
     head_outputs,
-    resolve_objective,
     resolve_preference_method,
     task_for_objective,
 )
-from engine.spec.run import RunSpec
+from engine.spec.run import HEAD_NEEDS_LABELS, RunSpec
 from engine.store.data_limits import require_space
 from engine.store.run_dir import DataSummary
 from engine.store.workspace import Store
@@ -122,7 +123,8 @@ def find_out(store: Store, spec: RunSpec, desk: Desk | None = None) -> Known:
         prepared = oneshot.prepare_rows(store, spec.data)
     if desk and info and prepared and prepared.train:
         with problems.collect():
-            tokens = desk.count_tokens(source, prepared.train_rows(), spec.data)
+            data = with_decided_goal(spec.data, prepared, info.tasks)
+            tokens = desk.count_tokens(source, prepared.train_rows(), data)
     return Known(tuple(problems.found), prepared, info, tokens, lengths_of_report(tokens))
 
 
@@ -130,6 +132,9 @@ def make_plan(store: Store, desk: Desk, spec: RunSpec, known: Known) -> Plan:
     """The plan from what is known; asks the desk only for a known model rebuilt for labels."""
     problems, info, prepared = Problems(known.problems), known.info, known.prepared
     rows = rows_with_targets(prepared, known.tokens) if prepared else 0
+    if prepared and info:
+        data = with_decided_goal(spec.data, prepared, info.tasks)
+        spec = spec.model_copy(update={"data": data})
     asked, spec = spec, quota.shortened_spec(spec, rows, store.limits)
     if prepared:
         with problems.collect():
@@ -168,7 +173,9 @@ def make_case(store: Store, desk: Desk, spec: RunSpec, known: Known) -> Case:
     """What memory and time depend on; raises HoneError where model and data do not go together."""
     info, prepared = known.info, known.prepared
     assert info and prepared
-    goal = resolve_objective(spec.data, prepared.shape, info.tasks)
+    goal = decided_goal(spec.data, prepared, info.tasks)
+    if spec.method.kind == "head" and goal not in LABEL_OBJECTIVES:
+        raise SpecError(HEAD_NEEDS_LABELS)
     if info.task != task_for_objective(goal):
         info = desk.inspect_model(spec.model.source, task_for_objective(goal))
     machine = hardware.choose_machine(spec.place, spec.method, store.root)

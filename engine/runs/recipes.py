@@ -25,9 +25,8 @@ from engine.spec.spec_file import YAML_ERRORS
 from engine.store.files import paths_in, write_whole
 from engine.store.workspace import Store
 
-# What a recipe may set: how a run learns, but neither the model nor the data.
+# What a recipe may set: how a run learns, but not what: neither the model, the data nor the goal.
 RECIPE_FIELDS = (
-    "data.goal",
     "data.learn",
     "data.max_length",
     *(f"method.{name}" for name in MethodSpec.model_fields),
@@ -36,6 +35,7 @@ RECIPE_FIELDS = (
     "sampling.max_new_tokens",
     "place.precision",
 )
+ONCE_SET = "data.goal"  # recipes of older versions may hold it; it is chosen with the data
 RECIPE_CHARACTERS = 50_000  # of a file
 RECIPE_NAME_LENGTH, RECIPE_TEXT_LENGTH = 60, 400  # characters
 
@@ -148,6 +148,7 @@ def _checked_recipe(values: dict[Any, Any]) -> Recipe:
         raise SpecError("This is not a recipe as Hone writes them.\n" + "\n".join(wrong)) from None
     if not recipe.name.strip() or len(recipe.name) > RECIPE_NAME_LENGTH:
         raise SpecError(f"The name of a recipe has 1 to {RECIPE_NAME_LENGTH} characters.")
+    recipe.values.pop(ONCE_SET, None)
     if unknown := [path for path in recipe.values if path not in RECIPE_FIELDS]:
         raise SpecError("\n".join(_describe_unknown(path[:80]) for path in unknown[:20]))
     spec = make_spec(presets.nest_values(recipe.values))

@@ -49,9 +49,24 @@ def origin_run(store: Store, run_id: str) -> RunDir:
     return run
 
 
+def spec_to_repeat(run: RunDir) -> RunSpec:
+    """A run's settings with what it learned; raises HoneError where they cannot be read.
+
+    Older versions left that to Automatic, which stands for something else in a new run.
+    """
+    spec, view = run.spec, run.view()
+    began, labelled = view.started, read_data_summary(run.about_file).shape == Shape.LABEL
+    # An adapter that was made elsewhere says by its head that it chooses labels.
+    known = began is not None or bool(view.imported)
+    if spec.data.goal != "auto" or not labelled or not known:
+        return spec
+    data = spec.data.model_copy(update={"goal": (began.goal if began else "") or "write"})
+    return spec.model_copy(update={"data": data})
+
+
 def warm_start_spec(run: RunDir) -> RunSpec:
     """The settings for a new run that starts from this one's result; raises HoneError."""
-    spec = run.spec
+    spec = spec_to_repeat(run)
     method = spec.method.model_dump()
     if spec.method.adapts:
         # A result that began as PiSSA or OLoRA is a plain adapter of twice the rank.

@@ -30,7 +30,8 @@ def resolve_objective(
 ) -> ObjectiveKind:
     """The objective; raises SpecError where the rows do not suit the one that was chosen.
 
-    ``tasks`` are those of the model, which Automatic goes by, too.
+    ``tasks`` are those of the model, which Automatic goes by, too. It is decided when a run is
+    planned (engine.data.goal), so that runs of older versions alone still say Automatic for labels.
     """
     if data.goal == "auto":
         if shape in PREFERENCE_SHAPES:
@@ -46,7 +47,7 @@ def resolve_objective(
 def _unsuitable(goal: ObjectiveKind, needed: str, shape: Shape) -> SpecError:
     return SpecError(
         f"What to learn (data.goal): '{OBJECTIVE_NAMES[goal]}' needs {needed}; these are "
-        f"{shape.value}. Choose Automatic on the Data tab, or other data."
+        f"{shape.value}. Choose what to learn on the Data tab, or other data."
     )
 
 

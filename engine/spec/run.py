@@ -20,6 +20,12 @@ from engine.spec.data import Shape as Shape
 from engine.spec.method import MethodSpec, SpecPart
 from engine.spec.optim import OptimSpec
 
+# What Automatic stands for is known once the rows are, so then this is looked at again.
+HEAD_NEEDS_LABELS = (
+    "Method (method.kind): only a model that chooses labels has a new head to train. "
+    "Choose LoRA, or on the Data tab to choose a label."
+)
+
 
 class ModelSpec(SpecPart):
     """Which base model."""
@@ -85,11 +91,8 @@ class RunSpec(SpecPart):
                 "not work with 4-bit, 8-bit or bf16 weights. Choose the method LoRA and the "
                 "precision Automatic, or leave this empty."
             )
-        if method.kind == "head" and self.data.goal not in ("classify", "multilabel", "regress"):
-            found.append(
-                "Method (method.kind): only a model that chooses labels has a new head to train. "
-                "Choose LoRA, or set What to learn to Choose a label."
-            )
+        if method.kind == "head" and self.data.goal in ("write", "prefer"):
+            found.append(HEAD_NEEDS_LABELS)
         if any(not 1 <= rank <= 256 for rank in method.ranks.values()):
             found.append("Ranks of single modules (method.ranks): each must be from 1 to 256.")
         if found:

@@ -16,7 +16,7 @@ WAIT = 30_000  # milliseconds
 # an address.
 MESSY = "\n".join(
     [
-        "Antwort;Frage;Gruppe",
+        "Zwei;Eins;Gruppe",
         *(
             f'"Der Artikel {n} kostet {n * 3} Euro, mit Gruß.";Was kostet Artikel {n}?;A'
             for n in range(40)
@@ -48,7 +48,7 @@ def test_a_messy_table_is_made_right(
     page.locator("#data-facts .tile").first.wait_for(timeout=WAIT)
     page.locator("#upload input[type=file]").set_input_files(path)
     page.locator("#data-facts", has_text="looks like Windows-1252").wait_for(timeout=WAIT)
-    page.locator("#findings", has_text="Which column is which?").wait_for(timeout=WAIT)
+    page.locator("#columns", has_text="Which column is which?").wait_for(timeout=WAIT)
     picture(page, "10-messy")
     corrects_the_columns(page)
     fixes_and_undoes(page)
@@ -58,21 +58,25 @@ def test_a_messy_table_is_made_right(
 
 
 def corrects_the_columns(page: Any) -> None:
-    page.locator("#readings", has_text="Which of the two is right?").wait_for(timeout=WAIT)
-    page.locator("#reading > button").click()
-    choose_option(page, "#role-0", "Antwort")
-    # Both parts have the same column for a moment: that is said, and nothing is trained on.
-    page.locator("#data-facts", has_text="one column is chosen for two parts").wait_for(
-        timeout=WAIT
-    )
-    choose_option(page, "#role-0", "Frage")
+    """Each choice shows at once what the model gets; the rest waits until they are right."""
+    learned = page.locator("#columns-example .turn[data-learned=true]")
+    learned.filter(has_text="Der Artikel 0").wait_for(timeout=WAIT)
+    assert page.locator("#columns-table tbody tr").count() == 3
+    choose_option(page, "#role-0", "Zwei")
+    learned.filter(has_text="Was kostet").wait_for(timeout=WAIT)  # they have changed places
+    choose_option(page, "#role-0", "Eins")
+    learned.filter(has_text="Der Artikel").wait_for(timeout=WAIT)
+    picture(page, "10-columns")
+    page.locator("#agree").click()
+    page.locator("#columns-change").wait_for(timeout=WAIT)
+    assert not page.locator("#columns-table table").is_visible()
     page.locator("#data-facts", has_text="As you chose").wait_for(timeout=WAIT)
+    page.locator("#preview .turn[data-learned=true]", has_text="Der Artikel").first.wait_for()
+    page.locator("#rows-form label", has_text="tokens").click()
     page.wait_for_function(
         "document.querySelector('#preview .row-card mark')?.textContent.startsWith('Der Artikel')",
         timeout=2 * WAIT,
     )
-    assert not page.locator("#findings", has_text="Which column").count()
-    page.locator("#readings").wait_for(state="hidden", timeout=WAIT)
 
 
 def fixes_and_undoes(page: Any) -> None:
@@ -126,3 +130,18 @@ def takes_the_rows_away(page: Any) -> None:
         for line in Path(caught.value.path()).read_text(encoding="utf-8").splitlines()
     ]
     assert len(rows) == 43 and rows[0].keys() == {"prompt", "completion"}
+
+
+def test_on_a_phone_the_next_step_stays_in_sight(
+    open_page: OpenPage, serve: Serve, home: Path
+) -> None:
+    page = open_page(serve(home), width=390, height=844)
+    page.locator("#data-facts .tile").first.wait_for(timeout=WAIT)
+    page.locator("#preview .turn").first.wait_for(timeout=WAIT)
+    box = page.locator("#data-next").bounding_box()
+    assert box and box["y"] + box["height"] <= 844, "without any scrolling"
+    page.locator("#preview").scroll_into_view_if_needed()
+    assert page.locator("#data-next").is_visible()
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    page.locator("#data-next").click()
+    page.locator("#nav [data-tab-id=model][aria-selected=true]").wait_for(timeout=WAIT)

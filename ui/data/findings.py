@@ -10,6 +10,7 @@ from gradio.components import Component
 from engine.data.quality.findings import Finding
 from engine.spec.run import DataSpec, Fix
 from engine.text import format_count
+from ui import form
 from ui.handlers import Updates
 from ui.text import escape_html
 from ui.theme import make_button, raw_html
@@ -29,14 +30,14 @@ class FixBox:
 
 
 class FindingWidgets:
-    """Findings with a fix, those without one, and the button that confirms the detected columns."""
+    """Findings with a fix, each with its button, and those without one."""
 
     def __init__(self) -> None:
+        self.applied = form.make_widget("data.fixes")
         self.fixes = {kind: FixBox(kind) for kind in FIX_KINDS}
         self.others = raw_html(elem_id="findings")
-        self.confirm = make_button("Yes, the columns are right", "agree", visible=False)
         boxes = [one for box in self.fixes.values() for one in (box.group, box.text, box.button)]
-        self.shown: list[Component] = [*boxes, self.others, self.confirm]
+        self.shown: list[Component] = [*boxes, self.others]
 
 
 def toggle_fix(kind: str, fixes: list[str]) -> list[str]:
@@ -53,12 +54,8 @@ def finding_updates(
     """All findings; until they are complete, an applied fix that is missing stays as it is."""
     by_fix = {one.fix: one for one in found if one.fix}
     others = "".join(finding_card(one) for one in found if one.fix is None)
-    updates: Updates = {
-        findings.others: others and f'<section class="notes">{others}</section>',
-        findings.confirm: gr.update(
-            visible=any(one.kind == "unsure" and len(one.readings) < 2 for one in found)
-        ),
-    }
+    shown = others and f'<section class="notes">{others}</section>'
+    updates: Updates = {findings.others: shown}
     for kind, box in findings.fixes.items():
         one = by_fix.get(kind)  # type: ignore[call-overload]
         applied = kind in spec.fixes
@@ -88,7 +85,9 @@ def finding_card(one: Finding) -> str:
         example = f'<pre class="example" tabindex="0">{escape_html(one.example)}</pre>'
     if one.rows:
         numbers = ", ".join(map(format_count, one.rows[:ROW_NUMBERS_SHOWN]))
-        where = f"<small>Rows {numbers}{'…' if len(one.rows) > ROW_NUMBERS_SHOWN else ''}</small>"
+        word = "Row" if len(one.rows) == 1 else "Rows"
+        more = "…" if len(one.rows) > ROW_NUMBERS_SHOWN else ""
+        where = f"<small>{word} {numbers}{more}</small>"
     return (
         f'<section class="finding" data-tone="{LEVEL_TONES[one.level]}">{title}'
         f"<p>{escape_html(one.text)}</p>{example}{where}</section>"

@@ -1,4 +1,4 @@
-"""Looking at data: first what is noticed, then the first rows, then the token counts."""
+"""Looking at data: what is asked and noticed, then the first rows, then the token counts."""
 
 from __future__ import annotations
 
@@ -10,35 +10,41 @@ from gradio.components import Component
 
 from engine.data import report as data_report
 from engine.data.datasets import Dataset
+from engine.data.goal import ANY_TASK
 from engine.data.prepared import Prepared
-from engine.data.quality.token_report import TokenReport
 from engine.errors import HoneError
 from engine.spec.run import DataSpec
 from ui import charts
 from ui.context import Context
+from ui.data import pager as paging
 from ui.data import preview
+from ui.data.columns import ColumnWidgets, Read, column_updates
 from ui.data.editor import Editor
 from ui.data.findings import FindingWidgets, finding_updates
 from ui.data.intake import Done, run_with_progress
-from ui.data.pager import OPENING_TOKENIZER, Pager, RowOrder, order_choices, rows_card, worst_rows
+from ui.data.pager import Pager, RowOrder, Tokenizer, rows_card, tokenizer_at_hand
+from ui.data.preview import NOT_YET, Counted
 from ui.data.questions import (
+    GoalWidgets,
     QuestionWidgets,
+    goal_updates,
     question_updates,
-    reading_updates,
     without_asked,
 )
-from ui.data.reading import ReadingWidgets, column_updates, option_updates
+from ui.data.reading import ReadingWidgets, option_updates
 from ui.form import DataInputs
-from ui.handlers import Updates, Values
-from ui.text import card, line, status_box
+from ui.handlers import HIDDEN, Updates, Values
+from ui.text import card, line
 from ui.theme import raw_html
 
 
 class DataView:
-    """The widgets that show a dataset, and the editor of its rows."""
+    """The widgets that ask about a dataset and show it, and the editor of its rows."""
 
     def __init__(self, reading: ReadingWidgets) -> None:
         self.reading = reading
+        self.columns = ColumnWidgets()
+        self.goal = GoalWidgets()
         self.questions = QuestionWidgets()
         self.facts = raw_html(elem_id="data-facts")
         self.findings = FindingWidgets()
@@ -48,16 +54,16 @@ class DataView:
         with gr.Row(equal_height=False):
             self.lengths = raw_html(visible=False, elem_id="lengths")
             self.labels = raw_html(visible=False, elem_id="labels")
-        own = [self.facts, self.lengths, self.labels]
-        own += [*self.findings.shown, *self.questions.shown]
-        self.shown: list[Component] = own + self.pager.shown + reading.shown
+        own: list[Component] = [self.facts, self.lengths, self.labels]
+        parts = (self.columns, self.goal, self.findings, self.questions, self.pager, reading)
+        self.shown = own + [widget for part in parts for widget in part.shown]
 
 
 def show_data(
     ctx: Context, view: DataView, inputs: DataInputs, values: Values
 ) -> Iterator[Updates]:
-    """What is noticed, then the first rows, then the token counts, as each becomes known."""
-    spec = inputs.data_spec(values)
+    """What is asked and noticed with the first rows, then the token counts, as each is known."""
+    spec, opened = inputs.data_spec(values), values[view.columns.opened]
     dataset = ctx.load_dataset(spec.source)
     try:
         for report in run_with_progress(partial(ctx.prepare, spec)):
@@ -69,27 +75,34 @@ def show_data(
     except HoneError as error:
         yield misfit_updates(view, dataset, spec, str(error))
         return
-    pager, model = view.pager, values[inputs.model]
-    known = ctx.known_tokens(model, prepared, spec)
-    shown = dataset_updates(view, dataset, spec, prepared, known)
-    if known is None:
-        yield shown | {pager.rows: OPENING_TOKENIZER, pager.index: 0}
+    pager, model, form = view.pager, values[inputs.model], values[view.pager.form]
+    tokenizer = tokenizer_at_hand(ctx, model)
+    decided = ctx.decided_spec(model, prepared, spec)
+    known = Counted(ctx.known_tokens(tokenizer.model, prepared, decided), "", tokenizer.borrowed)
+    shown = dataset_updates(view, dataset, decided, prepared, known)
+    info = ctx.known_model(model)
+    shown |= goal_updates(view.goal, prepared, decided, info.tasks if info else ANY_TASK)
+    read = Read(prepared.shape, prepared.roles)
+    shown |= column_updates(view.columns, dataset, decided, read, opened)
+    shown[pager.index] = 0
+    if known.report is None and form == paging.TOKENS:
+        yield shown | {pager.rows: paging.OPENING_TOKENIZER}
         shown = {}
-    first = rows_card(ctx, model, spec, RowOrder("order", prepared, {}), 0)
-    readings = reading_updates(ctx, view.questions, model, spec, prepared.findings)
-    yield shown | {pager.rows: first, pager.index: 0, **readings}
-    if known is None:
+    first = rows_card(ctx, model, spec, RowOrder("order", prepared, {}), 0, form)
+    yield shown | {pager.rows: first}
+    if known.report is None:
         # The rows stay: the user may have turned the page while the tokens were counted.
-        tokens = count_tokens(ctx, model, prepared, spec)
-        yield dataset_updates(view, dataset, spec, prepared, tokens)
+        counted = count_tokens(ctx, tokenizer, prepared, decided)
+        yield dataset_updates(view, dataset, decided, prepared, counted)
 
 
-def count_tokens(ctx: Context, model: str, prepared: Prepared, spec: DataSpec) -> TokenReport | str:
-    """Token counts, or the sentence why there are none now."""
+def count_tokens(ctx: Context, tokenizer: Tokenizer, prepared: Prepared, spec: DataSpec) -> Counted:
+    """The tokens of the rows, or why they cannot be counted now."""
     try:
-        return ctx.count_tokens(model, prepared, spec)
+        found = ctx.count_tokens(tokenizer.model, prepared, spec)
+        return Counted(found, "", tokenizer.borrowed)
     except HoneError as error:
-        return str(error)
+        return Counted(None, str(error), tokenizer.borrowed)
 
 
 # --- what is shown ---
@@ -97,52 +110,51 @@ def count_tokens(ctx: Context, model: str, prepared: Prepared, spec: DataSpec) -
 
 def misfit_updates(view: DataView, dataset: Dataset, spec: DataSpec, problem: str) -> Updates:
     """The columns do not fit: nothing but what helps to choose others."""
-    hidden = gr.update(visible=False)
+    read = Read(spec.shape or dataset.shape, spec.roles, problem)
     return {
-        view.facts: status_box("bad", "The columns do not fit", problem),
+        view.facts: "",
         view.pager.rows: "",
         view.pager.index: 0,
         view.pager.worst: {},
-        view.lengths: hidden,
-        view.labels: hidden,
+        view.lengths: HIDDEN,
+        view.labels: HIDDEN,
+        view.goal.group: HIDDEN,
         **finding_updates(view.findings, [], DataSpec(), complete=True),
         **question_updates(view.questions, [], DataSpec()),
-        **column_updates(view.reading, dataset, spec.shape or dataset.shape, spec.roles),
+        **column_updates(view.columns, dataset, spec, read, dataset.source),
         **option_updates(view.reading, dataset),
     }
 
 
 def dataset_updates(
-    view: DataView,
-    dataset: Dataset,
-    spec: DataSpec,
-    prepared: Prepared,
-    tokens: TokenReport | str | None,
+    view: DataView, dataset: Dataset, spec: DataSpec, prepared: Prepared, tokens: Counted = NOT_YET
 ) -> Updates:
-    """All but the rows. ``tokens`` is None until they are counted, a sentence if they cannot be."""
-    counted = tokens if isinstance(tokens, TokenReport) else None
+    """All but the rows and what is asked about columns and goal."""
+    # What another tokenizer makes of the rows says nothing about this model.
+    own = tokens.report if not tokens.borrowed else None
     found = list(prepared.findings)
-    if counted:
-        found += data_report.token_findings(counted, spec)
-    orders = order_choices(counted, prepared.held_out)
+    if own:
+        found += data_report.token_findings(own, spec)
+    worst = paging.worst_rows(tokens.report, bool(tokens.borrowed))
     return {
-        view.facts: preview.facts_cards(dataset, prepared, spec.max_length, tokens),
-        view.pager.worst: worst_rows(counted),
-        view.pager.order: gr.update(choices=orders),
-        view.lengths: _length_card(counted, spec.max_length),
+        view.facts: preview.facts_cards(dataset, prepared, spec, tokens),
+        view.pager.worst: worst,
+        view.pager.order: gr.update(choices=paging.order_choices(worst, prepared.held_out)),
+        view.lengths: _length_card(tokens, spec.max_length),
         view.labels: _label_card(prepared),
         **question_updates(view.questions, found, spec),
-        **finding_updates(view.findings, without_asked(found), spec, complete=counted is not None),
-        **column_updates(view.reading, dataset, prepared.shape, prepared.roles),
+        **finding_updates(view.findings, without_asked(found), spec, complete=own is not None),
         **option_updates(view.reading, dataset),
     }
 
 
-def _length_card(tokens: TokenReport | None, limit: int) -> object:
-    if tokens is None or not tokens.counts:
-        return gr.update(visible=False)
-    drawn = charts.length_chart(tokens.edges, tokens.counts, limit)
-    return gr.update(value=card("Lengths", drawn), visible=True)
+def _length_card(tokens: Counted, limit: int) -> object:
+    report = tokens.report
+    if report is None or not report.counts:
+        return HIDDEN
+    title = "Lengths, by the pocket model's tokenizer" if tokens.borrowed else "Lengths"
+    drawn = charts.length_chart(report.edges, report.counts, limit)
+    return gr.update(value=card(title, drawn), visible=True)
 
 
 def _label_card(prepared: Prepared) -> object:

@@ -1,45 +1,74 @@
-"""What only the user can say: which of two readings is right, and what a column decides."""
+"""What only the user can say: what to learn from these rows, and what a column decides."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 import gradio as gr
 from gradio.components import Component
 
+from engine.data.goal import possible_goals
+from engine.data.prepared import Prepared
 from engine.data.quality.deciding_columns import EMPTY
 from engine.data.quality.findings import Finding
-from engine.data.quality.readings import Reading
-from engine.data.quality.token_report import PreviewRow
-from engine.errors import DataError, HoneError
-from engine.spec.run import DataSpec
+from engine.errors import DataError
+from engine.spec.objective import ObjectiveKind, Task
+from engine.spec.run import DataSpec, Shape
 from engine.text import format_count
-from ui.context import Context
-from ui.data import preview
-from ui.handlers import QUIET, Updates, bind, set_value
+from ui import form
+from ui.data.findings import LEVEL_TONES
+from ui.handlers import HIDDEN, QUIET, Updates, bind, set_value
 from ui.text import escape_html, line
 from ui.theme import make_button, raw_html
 
-READINGS = 2  # between which one question chooses
-ORDINALS = ("First", "Second")
 LeftOutValues = dict[str, list[str]]  # column -> values whose rows are left out
-TWO_READINGS = (
-    "Which of the two is right?",
-    "This file can be read in two ways. Here is one row in both, as the model would see it.",
-)
+# What rows of a format can teach: its name, and what it means in a sentence. The first line of a
+# choice is its name.
+GOAL_WORDS: dict[str, dict[ObjectiveKind, str]] = {
+    "labels": {
+        "classify": "Choose one of {labels} labels (classifier)\nAnswers only with one of your "
+        "labels, and says how likely each is. Quick.",
+        "multilabel": "Choose any of {each} labels (classifier)\nAnswers only with your labels, "
+        "as many as fit, and says how likely each is. Quick.",
+        "regress": "Give a number\nAnswers with a number, for labels whose distances matter: 4 is "
+        "closer to 5 than 1 is.",
+        "write": "Write the label as text\nAnswers in words like a chat. Slower, and it may write "
+        "something that is not one of your labels.",
+    },
+    "preferences": {
+        "prefer": "Prefer the better answer\nLearns from both answers: to write like the better "
+        "ones and unlike the worse ones.",
+        "write": "Write the better answer\nLearns from the better answers alone, as from any "
+        "question and answer.",
+    },
+    "other": {"write": "Write answers or text\nAll that these rows can teach."},
+}
+CANNOT_CHOOSE = "The chosen model cannot be a classifier, so it learns to write the label."
+
+
+class GoalWidgets:
+    """The choice of what to learn; hidden where the rows leave none."""
+
+    def __init__(self) -> None:
+        self.goal = form.make_widget("data.goal")
+        with gr.Column(visible=False, elem_classes="goal", elem_id="goal") as self.group:
+            self.choice = gr.Radio(
+                [],
+                label="What should the model do?",
+                info="Recipes and settings leave this as it is.",
+                elem_id="goal-choice",
+            )
+            self.note = raw_html(visible=False)
+        self.shown: list[Component] = [self.group, self.choice, self.note]
+        self.choice.input(bind(choose_goal), self.choice, self.goal, **QUIET)
 
 
 class QuestionWidgets:
-    """The card before all others: hidden where there is nothing to ask."""
+    """What a column decides; hidden where there is nothing to ask."""
 
     def __init__(self) -> None:
-        with gr.Column(visible=False, elem_classes="question", elem_id="readings") as self.group:
-            raw_html(question_head(*TWO_READINGS))
-            with gr.Row(equal_height=False):
-                self.texts, self.buttons = [], []
-                for number in range(READINGS):
-                    with gr.Column(min_width=260):
-                        self.texts.append(raw_html(elem_id=f"reading-text-{number}"))
-                        label = f"The {ORDINALS[number].lower()} is right"
-                        self.buttons.append(make_button(label, elem_id=f"reading-{number}"))
+        # Column -> values whose rows are left out.
+        self.left_out = form.make_widget("data.left_out")
         with gr.Column(
             visible=False, elem_classes="question", elem_id="column-question"
         ) as self.asks:
@@ -54,8 +83,9 @@ class QuestionWidgets:
             with gr.Row(elem_classes="pager"):
                 self.leave_out = make_button("Leave the ticked rows out", "column-leave-out", 190)
                 self.no_matter = make_button("It does not matter", "column-no-matter", 150)
-        column = [self.asks, self.asked, self.question, self.values, self.leave_out]
-        self.shown: list[Component] = [self.group, *self.texts, *self.buttons, *column]
+        self.shown: list[Component] = [
+            self.asks, self.asked, self.question, self.values, self.leave_out
+        ]  # fmt: skip
 
     def build_again(self) -> None:
         """Lay out the button that takes the answers about columns back."""
@@ -63,13 +93,9 @@ class QuestionWidgets:
         self.shown.append(self.again)
 
 
-def wire_questions(
-    ctx: Context, questions: QuestionWidgets, source: Component, fields: dict[str, Component]
-) -> None:
-    """An answer is kept in the settings of the data: as columns, or as values left out."""
-    chosen, left_out = [fields["data.shape"], fields["data.roles"]], fields["data.left_out"]
-    for number, button in enumerate(questions.buttons):
-        button.click(bind(choose_reading, ctx, number), source, chosen, **QUIET)
+def wire_questions(questions: QuestionWidgets) -> None:
+    """An answer is kept in the settings of the data as values left out."""
+    left_out = questions.left_out
     asked = [questions.asked, questions.values, left_out]
     questions.leave_out.click(bind(leave_rows_out), asked, left_out, **QUIET)
     questions.no_matter.click(bind(ignore_column), asked, left_out, **QUIET)
@@ -79,13 +105,9 @@ def wire_questions(
 # --- handlers ---
 
 
-def choose_reading(ctx: Context, number: int, source: str) -> tuple[str, dict[str, str]]:
-    """The shape and the columns of the reading that was chosen."""
-    schema = ctx.load_dataset(source).schema_for(DataSpec())
-    chosen = schema.alternative if number else schema
-    if chosen is None:
-        raise DataError("This data is read in one way. Choose columns under “How it is read”.")
-    return chosen.shape.value, chosen.roles
+def choose_goal(goal: str) -> str:
+    """What to learn, as the user chose it."""
+    return goal
 
 
 def leave_rows_out(column: str, ticked: list[str], left_out: LeftOutValues) -> LeftOutValues:
@@ -103,12 +125,44 @@ def ignore_column(column: str, _: list[str], left_out: LeftOutValues) -> LeftOut
 # --- what is shown ---
 
 
+def goal_updates(
+    own: GoalWidgets, prepared: Prepared, data: DataSpec, tasks: tuple[Task, ...]
+) -> Updates:
+    """The choices for these rows and this model; ``data`` says which of them it is now."""
+    goals = possible_goals(prepared, tasks)
+    labelled = prepared.shape == Shape.LABEL
+    fits = data.goal == "auto" or data.goal in goals
+    only_writes = labelled and "classify" not in tasks
+    if len(goals) < 2 and fits and not only_writes:
+        return {own.group: HIDDEN}
+    # Rows with better and worse answers are compared unless something else is chosen.
+    value = data.goal if data.goal != "auto" else goals[0]
+    return {
+        own.group: gr.update(visible=True),
+        own.choice: gr.update(
+            choices=_goal_choices(goals, prepared), value=value if fits else None
+        ),
+        own.note: gr.update(value=line(CANNOT_CHOOSE), visible=only_writes),
+    }
+
+
+def _goal_choices(
+    goals: Sequence[ObjectiveKind], prepared: Prepared
+) -> list[tuple[str, ObjectiveKind]]:
+    kind = "other"
+    if prepared.shape == Shape.LABEL:
+        kind = "labels"
+    elif "prefer" in goals:
+        kind = "preferences"
+    counts = {"labels": format_count(len(prepared.labels))}
+    counts["each"] = format_count(len(prepared.each_label or prepared.labels))
+    return [(GOAL_WORDS[kind][goal].format(**counts), goal) for goal in goals]
+
+
 def question_updates(questions: QuestionWidgets, found: list[Finding], spec: DataSpec) -> Updates:
     """The first question that is open; ``asked_column`` tells which column that is."""
-    readings = list_open_readings(found)
-    updates: Updates = {questions.group: gr.update(visible=len(readings) == READINGS)}
-    one = None if readings else asked_column(found)
-    updates |= {
+    one = asked_column(found)
+    updates: Updates = {
         questions.asks: gr.update(visible=one is not None),
         questions.again: gr.update(visible=bool(spec.left_out)),
     }
@@ -117,7 +171,7 @@ def question_updates(questions: QuestionWidgets, found: list[Finding], spec: Dat
                    for value, rows in one.choices.items()]  # fmt: skip
         updates |= {
             questions.asked: one.column,
-            questions.question: question_head(one.title, one.text),
+            questions.question: question_head(one.title, one.text, LEVEL_TONES[one.level]),
             questions.values: gr.update(
                 choices=choices, value=one.suggested, visible=bool(choices)
             ),
@@ -126,48 +180,24 @@ def question_updates(questions: QuestionWidgets, found: list[Finding], spec: Dat
     return updates
 
 
-def question_head(title: str, text: str) -> str:
+def question_head(title: str, text: str, tone: str) -> str:
     """A question as HTML; its buttons stand below."""
     body = f"<h3>{escape_html(title)}</h3><p>{escape_html(text)}</p>"
-    return f'<section class="question-head">{body}</section>'
-
-
-def list_open_readings(found: list[Finding]) -> list[Reading]:
-    """The readings between which the user has to choose; none where the data is read in one way."""
-    return next((one.readings for one in found if len(one.readings) == READINGS), [])
+    return f'<section class="question-head" data-tone="{tone}">{body}</section>'
 
 
 def asked_column(found: list[Finding]) -> Finding | None:
-    """The first finding that asks about a column, those that stop a training before others."""
+    """The first finding that asks about a column, those that stop a training before others.
+
+    None until it is said which column is which.
+    """
+    if any(one.kind == "unsure" for one in found):
+        return None
     asked = [one for one in found if one.column and not one.done]
     return min(asked, key=lambda one: one.level != "stop", default=None)
 
 
 def without_asked(found: list[Finding]) -> list[Finding]:
-    """The findings but for the one that the card about a column shows."""
-    asked = None if list_open_readings(found) else asked_column(found)
-    return [one for one in found if one is not asked]
-
-
-def reading_updates(
-    ctx: Context, questions: QuestionWidgets, model: str, spec: DataSpec, found: list[Finding]
-) -> Updates:
-    """The row of each open reading, as the model would see it."""
-    updates: Updates = {}
-    open_readings = zip(ORDINALS, questions.texts, list_open_readings(found), strict=False)
-    for ordinal, text, reading in open_readings:
-        row = _reading_row(ctx, model, spec, reading)
-        updates[text] = preview.reading_card(f"{ordinal}: {reading.title}", row)
-    return updates
-
-
-def _reading_row(ctx: Context, model: str, spec: DataSpec, reading: Reading) -> str:
-    if not reading.row:
-        return line("No row can be read in this way.", "warn")
-    read = spec.model_copy(update={"shape": reading.shape, "roles": reading.roles})
-    try:
-        ctx.check_model(model)
-        rows: list[PreviewRow] = ctx.engine.desk.preview_rows(model, [reading.row], read)
-    except HoneError as error:
-        return line(str(error), "warn")
-    return preview.row_card(rows[0], reading.number)
+    """The findings but for those that a card of their own asks about."""
+    asked = asked_column(found)
+    return [one for one in found if one is not asked and one.kind != "unsure"]

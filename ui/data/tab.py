@@ -11,13 +11,14 @@ from gradio.events import Dependency
 from ui import form
 from ui.context import Context
 from ui.data.add import AddWidgets, wire_adding
+from ui.data.columns import wire_columns
 from ui.data.editor import wire_editor
 from ui.data.findings import toggle_fix
 from ui.data.intake import IntakeWidgets, sample_choices
 from ui.data.look import DataView, show_data
 from ui.data.pager import wire_pager
 from ui.data.questions import wire_questions
-from ui.data.reading import ReadingWidgets, confirm_columns, wire_reading
+from ui.data.reading import ReadingWidgets, wire_reading
 from ui.data.removal import RemovalWidgets, wire_removal
 from ui.form import DataInputs
 from ui.handlers import LATEST, QUIET, bind
@@ -38,31 +39,31 @@ class DataTab:
                     self._add_fields("data.source", choices=sample_choices())
                     self.source = self.fields["data.source"]
                     adding = AddWidgets(ctx)
-                    with gr.Accordion("How it is read", open=False, elem_id="reading"):
-                        reading = ReadingWidgets()
+                    reading = ReadingWidgets()
                     with gr.Accordion("What it learns from", open=False, elem_id="learning"):
-                        self._add_fields("data.goal", "data.learn", "data.max_length")
+                        self._add_fields("data.learn", "data.max_length")
                         self._add_fields("data.system", "data.template")
                     with gr.Accordion("What is held out", open=False, elem_id="splitting"):
                         self._add_fields("data.held_out")
                         self._add_fields("data.held_out_source", value="")
                     removal = RemovalWidgets(self.source, self.fields["data.held_out_source"])
-                    self.next = make_button("Next: choose a model", variant="primary")
+                    self.next = make_button("Next: choose a model", "data-next", variant="primary")
                 with gr.Column(scale=1, min_width=320):
                     self.view = DataView(reading)
             self.settled = gr.State("")  # the dataset chosen last, once the fields fit it
-        columns = {"data.shape": reading.shape, "data.roles": reading.roles}
-        self.fields |= columns | {"data.fixes": reading.fixes, "data.left_out": reading.left_out}
+        view = self.view
+        self.fields |= {"data.shape": view.columns.shape, "data.roles": view.columns.roles}
+        self.fields |= {"data.goal": view.goal.goal, "data.fixes": view.findings.applied}
+        self.fields["data.left_out"] = view.questions.left_out
         intake = IntakeWidgets(self.source, adding.problem, self.view.pager.rows)
         wire_adding(ctx, adding, intake)
         wire_reading(ctx, reading, intake)
         wire_removal(ctx, removal)
-        findings = self.view.findings
-        for kind, box in findings.fixes.items():
-            box.button.click(bind(toggle_fix, kind), reading.fixes, reading.fixes, **QUIET)
-        wire_questions(ctx, self.view.questions, self.source, self.fields)
-        confirmed = list(columns.values())
-        findings.confirm.click(bind(confirm_columns, ctx), self.source, confirmed, **QUIET)
+        applied = view.findings.applied
+        for kind, box in view.findings.fixes.items():
+            box.button.click(bind(toggle_fix, kind), applied, applied, **QUIET)
+        wire_questions(view.questions)
+        wire_columns(ctx, view.columns, self.source)
 
     def _add_fields(self, *paths: str, **more: Any) -> None:
         for path in paths:
@@ -76,5 +77,6 @@ def wire_data(ctx: Context, tab: DataTab, inputs: DataInputs, moments: list[Any]
     """
     wire_pager(ctx, tab.view.pager, inputs)
     wire_editor(ctx, tab.view.editor, inputs)
-    show = bind(show_data, ctx, tab.view, inputs)
-    return gr.on(moments, show, inputs.widgets, tab.view.shown, **LATEST)
+    show, opened = bind(show_data, ctx, tab.view, inputs), tab.view.columns.opened
+    values = inputs.widgets | {opened, tab.view.pager.form}
+    return gr.on([*moments, opened.change], show, values, tab.view.shown, **LATEST)

@@ -22,7 +22,8 @@ from ui.train.recipes import OWN_SETTINGS, RECOMMENDED
 from ui.train.settings import target_choices
 
 ROW_FIELDS = (
-    "data.shape", "data.roles", "data.fixes", "data.left_out", "data.held_out_source",
+    "data.shape", "data.roles", "data.goal", "data.fixes", "data.left_out", "data.held_out_source",
+    "data.max_length",
 )  # fmt: skip
 DATA_FIELDS = tuple(path for path in form.DATA_PATHS if path != "data.seed")
 MODEL_FIELDS = ("model.source", "method.targets")
@@ -73,7 +74,7 @@ def suited_spec(source: str) -> RunSpec:
 def use_settings(ctx: Context, picked: str) -> dict[str, Any]:
     """Put a run's settings into the form; what no longer exists is named and left as it is."""
     run = ctx.engine.store.run(picked)
-    spec, problems = run.spec, []
+    spec, problems = warm_start.spec_to_repeat(run), []
     if spec.model.start:
         try:
             warm_start.origin_run(ctx.engine.store, spec.model.start)

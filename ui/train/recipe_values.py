@@ -40,7 +40,7 @@ def recipe_settings(
 ) -> RecipeSettings:
     """A recipe's values over those recommended for model, data and memory; None: these alone."""
     own = dict(recipe.values) if recipe else {}
-    spec = spec_of_choices(values, own.get("data.goal"))
+    spec = spec_of_choices(values)
     case = ctx.plan(spec).case
     if recipe and recipe.length:
         own["data.max_length"] = _longest_row(case, spec.data.max_length)
@@ -48,7 +48,7 @@ def recipe_settings(
     advice = recommend_settings(case, own.get("method.kind")) if case else None
     advised = advice.values if advice else {}
     suited = values_by_path(RunSpec()) | (sample or advised)
-    suited |= {"data.goal": spec.data.goal, "data.learn": spec.data.learn}
+    suited["data.learn"] = spec.data.learn
     summary = SAMPLE_SUMMARY if sample else RECOMMENDED_SUMMARY
     if recipe:
         summary = f"{recipe.summary} {recipe.cost}"
@@ -69,13 +69,10 @@ def widget_updates(
     return shown | ({"method.targets": target_choices(ctx, info, names)} if info else {})
 
 
-def spec_of_choices(values: Mapping[str, Any], goal: str | None = None) -> RunSpec:
+def spec_of_choices(values: Mapping[str, Any]) -> RunSpec:
     """The chosen data and model, with default settings."""
-    data = form.read_data_spec(values)
-    if goal:
-        data = data.model_copy(update={"goal": goal})
     model = specs.ModelSpec(source=values["model.source"])
-    return RunSpec().model_copy(update={"data": data, "model": model})
+    return RunSpec().model_copy(update={"data": form.read_data_spec(values), "model": model})
 
 
 def values_by_path(spec: RunSpec) -> dict[str, Any]:

@@ -8,9 +8,10 @@ from typing import Any
 
 import gradio as gr
 
+from engine.data.goal import ANY_TASK, decided_goal
 from engine.errors import HoneError
 from engine.model.info import ALL_LINEAR, ModelInfo
-from engine.spec.objective import LABEL_OBJECTIVES, resolve_objective
+from engine.spec.objective import LABEL_OBJECTIVES
 from ui import form
 from ui.choices import OWN_CHOICE
 from ui.context import Context
@@ -115,7 +116,7 @@ def current_goal(ctx: Context, values: Mapping[str, Any]) -> str:
     try:
         spec = form.read_data_spec(values)
         info = ctx.known_model(values["model.source"])
-        return resolve_objective(spec, ctx.prepare(spec).shape, info.tasks if info else ("write",))
+        return decided_goal(spec, ctx.prepare(spec), info.tasks if info else ANY_TASK)
     except HoneError:
         return "write"
 

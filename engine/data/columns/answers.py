@@ -6,7 +6,7 @@ import re
 from itertools import chain
 from typing import Any
 
-from engine.data import column_names as known
+from engine.data.columns import names as known
 from engine.data.columns.cells import is_blank
 from engine.data.columns.contents import (
     all_decimals,

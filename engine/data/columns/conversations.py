@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import ChainMap
 from typing import Any
 
-from engine.data import column_names as known
+from engine.data.columns import names as known
 from engine.data.columns.contents import are_own_texts
 from engine.data.columns.marks import (
     SCORE_NAMES,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import Any
 
-from engine.data import column_names as known
+from engine.data.columns import names as known
 from engine.data.columns.contents import (
     all_decimals,
     all_integers,

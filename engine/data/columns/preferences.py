@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from engine.data import column_names as known
+from engine.data.columns import names as known
 from engine.data.columns.contents import are_own_texts
 from engine.data.columns.marks import name_words
 from engine.data.columns.paths import read_path

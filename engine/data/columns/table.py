@@ -10,7 +10,7 @@ from functools import cached_property
 from itertools import islice
 from typing import Any
 
-from engine.data import column_names as known
+from engine.data.columns import names as known
 from engine.data.columns.cells import decode_cell, is_blank
 from engine.data.columns.contents import are_own_texts
 from engine.data.columns.paths import ROWS_SEARCHED, nested_paths, read_path

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from engine.data import column_names as known
+from engine.data.columns import names as known
 from engine.data.columns.contents import (
     all_integers,
     are_questions,
@@ -66,6 +66,8 @@ def _guess_compared(table: Columns, three: list[str]) -> Schema:
 
 def _guess_answers(table: Columns, pair: list[str], labels: list[str]) -> Schema:
     """A question and its answer; the other reading is a mark, a category, or the other way."""
+    if named := _asked_by_name(pair):
+        return named
     found = _asked(*pair)
     if len(labels) == 1 and _are_alike(*pair):
         return _two_texts(pair, labels[0]).doubted(alternative=found)
@@ -93,6 +95,15 @@ def _are_alike(one: str, other: str) -> bool:
 def _asked(prompt: str, answer: str) -> Schema:
     reason = f"{UNNAMED} '{prompt}' was taken as the question and '{answer}' as the answer."
     return Schema(Shape.COMPLETION, reason, {"prompt": prompt, "completion": answer})
+
+
+def _asked_by_name(pair: list[str]) -> Schema | None:
+    """The pair where a word of one name says question and one of the other says answer."""
+    for prompt, answer in (pair, pair[::-1]):
+        if name_words(prompt) & known.QUESTION_WORDS and name_words(answer) & known.ANSWER_WORDS:
+            reason = f"By their names, '{prompt}' is the question and '{answer}' the answer."
+            return Schema(Shape.COMPLETION, reason, {"prompt": prompt, "completion": answer})
+    return None
 
 
 def _guess_labels(

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from math import inf
 from typing import Any
 
-from engine.data import column_names as known
+from engine.data.columns import names as known
 from engine.data.columns.cells import is_blank
 from engine.data.columns.contents import are_references
 from engine.data.columns.marks import (

@@ -59,14 +59,14 @@ FINDING_TEXTS = {
         "Training needs every row to be right. Correct them in the file, or leave them out.",
         "unusable", LEAVE_OUT),
     "unsure": FindingText("stop", "Which column is which?",
-        "{reason} Choose under “How it is read”, or confirm that it is right."),
+        "{reason} Choose the columns on the Data tab, or press “These are right” there."),
     "two readings": FindingText("stop", "Which column is which?",
-        "{reason} Two readings are possible, shown with the same row. Choose the right one, or "
-        "other columns under “How it is read”.", kind="unsure"),
+        "{reason} Two readings are possible. Choose the right one on the Data tab, or choose the "
+        "columns there one by one.", kind="unsure"),
     "verdict": FindingText("stop", "Does '{column}' say which rows are good?",
         "It holds: {values}. It is not used so far: all rows would be learned alike. Leave out "
         "the rows that are not good, or say that it does not matter."),
-    "few values": FindingText("warn", "'{column}' repeats with {different} values and is not used",
+    "few values": FindingText("warn", "'{column}' has only {different} values and is not used",
         "It holds: {values}. If it says which rows are good, leave the others out; if it does not, "
         "say that it does not matter.", kind="verdict"),
     "score": FindingText("warn", "'{column}' may say how good a row is, and is not used",
@@ -171,6 +171,10 @@ FINDING_TEXTS = {
         "They are cut at the end.{lost} The longest has {longest:,} tokens. Raise the limit, or "
         "take words out of the middle of long prompts, so that the answers stay whole.{measured}",
         "shorten", "Shorten long prompts"),
+    "cut texts": FindingText("warn", "{rows} {are} longer than {limit:,} tokens",
+        "They are cut at the end, and the label is chosen by what is left. The longest has "
+        "{longest:,} tokens. Raise the limit if the end matters.{measured}",
+        kind="cut"),
     "control": FindingText("warn", "{rows} hold{s} control tokens in the text",
         "{names} in a text begins or ends turns for this model. Kept as text, it is plain letters."
         "{measured}",

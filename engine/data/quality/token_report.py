@@ -17,6 +17,7 @@ class PreviewRow(BaseModel):
     kept: int | None = None  # tokens before the cut; None where all are
     length: int  # tokens before anything was cut or shortened
     problem: str = ""
+    label: str = ""  # that is chosen for these tokens, where a head chooses it
 
     @property
     def cut(self) -> int:
@@ -48,7 +49,7 @@ class TokenReport(BaseModel):
     rows: int  # all
     measured: int  # of them, evenly spread; everything below counts these
     tokens: int  # after the cut
-    learned: int  # target tokens
+    learned: int  # target tokens; where labels are chosen, rows with one
     cut: int  # rows longer than the limit
     lost: int  # rows without any target token left
     longest: int  # tokens of the longest row before the cut

@@ -48,7 +48,7 @@ def read_delimited(path: Path, name: str, options: ReadOptions, notes: list[str]
     # What cannot be read above the header is part of what stands there.
     first = whole[layout.above - 1] + 1 if layout.above else 0
     for bad in (one for one in peeked[:first] if isinstance(one, BadRow)):
-        notes.append(f"Passed over above the header: {bad.problem}")
+        notes.append(f"Skipped above the header: {bad.problem}")
     rows = rows_of_layout(layout, chain(peeked[first:], records), notes)
     yield from plain_export_rows(rows, name, notes)
 
@@ -77,7 +77,7 @@ def _open_records(
     if not quoting:
         notes.append("Quotation marks are taken as part of the text: not all of them are closed.")
     if quoting and _is_unclosed_title(texts, delimiter):
-        notes.append(f"Passed over above the header: “{texts[0][:60]}”.")
+        notes.append(f"Skipped above the header: “{texts[0][:60]}”.")
         start = start[1 + next(at for at, line in enumerate(start) if line.text.strip()) :]
     style = {
         "quoting": csv.QUOTE_MINIMAL if quoting else csv.QUOTE_NONE,

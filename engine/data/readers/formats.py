@@ -1,7 +1,8 @@
 """Reads files row by row: every format that Hone accepts, each problem named by file and row.
 
 Nothing is changed silently: text stays text, and a row that cannot be read is yielded as a
-``BadRow``, never skipped. Knows nothing about what the columns mean (engine.data.schema does).
+``BadRow``, never skipped; blank lines are skipped and noted. Knows nothing about what the columns
+mean (engine.data.schema does).
 
 To add a format, for example .docx:
 
@@ -22,7 +23,15 @@ from engine.data.readers.excel import workbook
 from engine.data.readers.judged_pairs import choose_winners
 from engine.data.readers.sniff import check_file_type, detect_kind
 from engine.data.readers.special_columns import hold_out_by_column, name_scored_labels
-from engine.data.readers.table import BadRow, FileRows, Format, ReadOptions, Table, row_problem
+from engine.data.readers.table import (
+    BadRow,
+    FileRows,
+    Format,
+    ReadOptions,
+    Table,
+    row_problem,
+    skip_blank_rows,
+)
 from engine.errors import DataError
 
 FILE_LIMIT = 8 * 2**30  # bytes
@@ -69,7 +78,7 @@ def read_table(path: Path, name: str, options: ReadOptions | None = None) -> Tab
         options = encoding.decide_encoding(path, name, options, notes)
         declared = found.kind if found else ""
         found = BY_KIND[detect_kind(path, declared, options.encoding, notes)]
-    rows = _check_rows(found.read(path, name, options, notes))
+    rows = skip_blank_rows(_check_rows(found.read(path, name, options, notes)), notes)
     rows = choose_winners(name_scored_labels(rows, notes), name, notes)
     rows = hold_out_by_column(rows, notes)
     return Table(name, found.kind, rows, notes, options)

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from itertools import chain, combinations, islice, permutations
 from typing import Any, NamedTuple
 
-from engine.data import column_names as known
+from engine.data.columns import names as known
 from engine.data.columns.cells import decode_cell, is_blank
 from engine.data.readers.table import BadRow, FileRows, HeldOutRow, peek_row
 from engine.data.rows import Row

@@ -38,7 +38,7 @@ def read_layout(rows: Sequence[Cells], options: ReadOptions, name: str, notes: l
     top = _table_start(rows)
     if passed := [" ".join(filter(None, map(str.strip, row)))[:60] for row in rows[:top]]:
         where = "above the header" if options.header is not False else "at the top"
-        notes.append(f"Passed over {where}: {', '.join(f'“{text}”' for text in passed)}.")
+        notes.append(f"Skipped {where}: {', '.join(f'“{text}”' for text in passed)}.")
     table = rows[top:]
     headed = has_header(table) if options.header is None else options.header
     body = table[1:] if headed else table

@@ -12,11 +12,19 @@ from typing import Any
 
 from transformers import PreTrainedTokenizerBase
 
+from engine.data.normalize import last_answer
 from engine.data.rows import Row
 from engine.errors import DataError
 from engine.spec.objective import LABEL_OBJECTIVES, has_preference
 from engine.spec.run import DataSpec
-from engine.work.encode.encode import IGNORE_INDEX, Encoded, encode_chosen_and_rejected, has_targets
+from engine.work.encode.encode import (
+    IGNORE_INDEX,
+    Encoded,
+    encode_chosen_and_rejected,
+    has_targets,
+    truncate_encoded,
+)
+from engine.work.encode.labelled import encode_label_text
 from engine.work.encode.plain_text import is_templated, meant_marks
 from engine.work.encode.preferences import encode_preference
 from engine.work.encode.tokens import control_pattern
@@ -30,8 +38,12 @@ ROWS_PER_REPORT = 500  # between two reports of progress
 
 def preview_row(tokenizer: PreTrainedTokenizerBase, row: Row, data: DataSpec) -> dict[str, Any]:
     """One row as the fields of a PreviewRow: all its tokens, or why it cannot be shown."""
+    labelled = data.goal in LABEL_OBJECTIVES
     try:
-        one = encode_chosen_and_rejected(tokenizer, row, data)[0]
+        if labelled:
+            one = encode_label_text(tokenizer, row, data)
+        else:
+            one = encode_chosen_and_rejected(tokenizer, row, data)[0]
     except DataError as error:
         empty: dict[str, Any] = {"tokens": [], "learned": [], "special": []}
         return empty | {"kept": 0, "length": 0, "problem": str(error)}
@@ -43,6 +55,7 @@ def preview_row(tokenizer: PreTrainedTokenizerBase, row: Row, data: DataSpec) ->
         "special": [token in special for token in one.ids],
         "kept": min(len(one.ids), data.max_length),
         "length": one.length,
+        "label": last_answer(row) if labelled else "",
     }
 
 
@@ -66,7 +79,7 @@ def token_report(  # noqa: PLR0913  the six things that a report is made of
         if done % ROWS_PER_REPORT == 0:
             on_rows(done)
         try:
-            encoded[index] = encode_preference(tokenizer, row, data)
+            encoded[index] = _encode_sides(tokenizer, row, data)
         except DataError as error:
             refused[index] = str(error)
         if "text" in row and is_templated(tokenizer, row["text"]):
@@ -77,7 +90,7 @@ def token_report(  # noqa: PLR0913  the six things that a report is made of
     return {
         "rows": total,
         "measured": len(rows),
-        **_token_counts(encoded),
+        **_token_counts(encoded, data.goal in LABEL_OBJECTIVES),
         "control": {
             "rows": len(typed),
             "tokens": [token for token, _ in often.most_common()],
@@ -103,17 +116,29 @@ def _what_lacks_an_end(tokenizer: PreTrainedTokenizerBase, row: Row, data: DataS
     return "tokenizer" if plain_text else "format"
 
 
-def _token_counts(encoded: dict[int, list[Encoded]]) -> dict[str, Any]:
-    """What a TokenReport counts in the answers of each row, by the row's index."""
+def _encode_sides(tokenizer: PreTrainedTokenizerBase, row: Row, data: DataSpec) -> list[Encoded]:
+    """A row as it is trained on: a text, a conversation, or one with each of two answers."""
+    if data.goal in LABEL_OBJECTIVES:
+        return [truncate_encoded(encode_label_text(tokenizer, row, data), data)]
+    return encode_preference(tokenizer, row, data)
+
+
+def _token_counts(encoded: dict[int, list[Encoded]], labelled: bool) -> dict[str, Any]:
+    """What a TokenReport counts in the answers of each row, by the row's index.
+
+    Of a ``labelled`` one the label is learned, which is no token of the text.
+    """
     all_sides = [side for sides in encoded.values() for side in sides]
     longest_cut = {index: max(one.cut_tokens for one in sides) for index, sides in encoded.items()}
     cut = {index: tokens for index, tokens in longest_cut.items() if tokens > 0}
-    lost = [index for index, sides in encoded.items() if not all(map(has_targets, sides))]
+    lost = [
+        index for index, sides in encoded.items() if not (labelled or all(map(has_targets, sides)))
+    ]
     lengths = {index: max(one.length for one in sides) for index, sides in encoded.items()}
     edges, counts = length_histogram(list(lengths.values()))
     return {
         "tokens": sum(len(one.ids) for one in all_sides),
-        "learned": sum(one.target_tokens for one in all_sides),
+        "learned": len(encoded) if labelled else sum(one.target_tokens for one in all_sides),
         "cut": len(cut),
         "lost": len(lost),
         "longest": max(lengths.values(), default=0),

@@ -17,6 +17,7 @@ from transformers import PreTrainedTokenizerBase
 
 from engine.data.rows import Row
 from engine.spec.run import DataSpec
+from engine.work.encode.labelled import label_text
 from engine.work.encode.plain_text import without_own_marks
 from engine.work.encode.tokenizer import require_in_table
 from engine.work.kernels.packing import evaluating
@@ -41,15 +42,7 @@ class NumberScale(NamedTuple):
 
 def row_texts(rows: Iterable[Row]) -> list[str]:
     """The text of each row that is given a label."""
-    return [_row_text(row) for row in rows]
-
-
-def _row_text(row: Row) -> str:
-    if "messages" not in row:
-        return str(row["prompt"])
-    # An instruction for all rows turns every row into messages.
-    turns = [turn for turn in row["messages"] if turn["role"] == "user"]
-    return "\n\n".join(str(turn["content"]) for turn in turns)
+    return [label_text(row) for row in rows]
 
 
 def parse_number(label: str) -> float:

@@ -63,9 +63,9 @@ def duels(*winners: Any) -> str:
 
 
 ASKED = [
-    Case(37, "Category, question and answer under foreign names",
-         one("a.csv", foreign("Kategorie;Frage;Antwort")),
-         "asked", ("Which column is which", "Two readings are possible", "'Frage'"), 12),
+    Case(37, "Category, question and answer under names that say nothing",
+         one("a.csv", foreign("Kategorie;Erstes;Zweites")),
+         "asked", ("Which column is which", "Two readings are possible", "'Erstes'"), 12),
     Case(37, "A text and a second text",
          one("a.jsonl", "\n".join(json.dumps({"text": row["prompt"], "note": row["completion"]})
                                   for row in GOOD)),
@@ -119,7 +119,7 @@ ASKED = [
          "asked", ("'Urteil' says whether the answer is good", "Two readings"), 12),
     Case(38, "A column that repeats beside the texts",
          one("a.jsonl", with_fields({"has_code": True}, {"has_code": False})),
-         "noted", ("'has_code' repeats with 2 values", "does not matter"), 12),
+         "noted", ("'has_code' has only 2 values", "does not matter"), 12),
     Case(38, "A score of each row",
          one("a.jsonl", with_fields(*({"quality": n / 7} for n in range(1, 12)))),
          "noted", ("'quality' may say how good a row is", "from 0.142857 to 1.57143"), 12),

@@ -60,9 +60,9 @@ MERGED = '<mergeCells count="1"><mergeCell ref="B3:B4"/></mergeCells>'
 
 FILES = [
     Case(42, "A title above the header", one("a.csv", "FAQ of 2024\n" + CSV),
-         "noted", ("Passed over above the header: “FAQ of 2024”",), 12),
+         "noted", ("Skipped above the header: “FAQ of 2024”",), 12),
     Case(42, "A title above a sheet", lambda: {"a.xlsx": workbook(rows=[
-        ["FAQ of 2024", ""], COLUMNS, *PAIRS])}, "noted", ("Passed over above the header",), 12),
+        ["FAQ of 2024", ""], COLUMNS, *PAIRS])}, "noted", ("Skipped above the header",), 12),
     Case(42, "Separators at the ends of the rows",
          one("a.csv", CSV.replace("\n", ",\n")), "noted", ("1 column without a name",), 12),
     Case(42, "A column that only numbers the rows",

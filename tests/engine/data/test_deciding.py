@@ -145,14 +145,14 @@ def test_another_writing_of_the_label_is_not_asked_about(add_rows, prepare) -> N
 
 
 def test_a_column_of_the_other_reading_is_asked_about_once(add_rows, prepare) -> None:
-    rows = [{"Thema": "ab"[n % 2], "Frage": row["prompt"], "Antwort": row["completion"]}
+    rows = [{"Thema": "ab"[n % 2], "Eins": row["prompt"], "Zwei": row["completion"]}
             for n, row in enumerate(make_rows(24))]  # fmt: skip
     prepared = prepare(add_rows(rows))
     assert not asked(prepared)
     unsure = next(one for one in prepared.findings if one.kind == "unsure")
     assert unsure.level == "stop" and [one.number for one in unsure.readings] == [1, 1]
     answer, label = (one.row for one in unsure.readings)
-    assert answer == {"prompt": rows[0]["Frage"], "completion": rows[0]["Antwort"]}
+    assert answer == {"prompt": rows[0]["Eins"], "completion": rows[0]["Zwei"]}
     assert label["completion"] == "a"
     with pytest.raises(DataError, match="Which column is which"):
         prepared.require_usable()

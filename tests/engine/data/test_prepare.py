@@ -41,6 +41,20 @@ def test_bad_rows_must_be_left_out_and_that_can_be_undone(add_rows, prepare) -> 
     assert prepare(source) == prepared
 
 
+def test_rows_that_are_empty_where_it_matters_are_no_fault(add_rows, prepare) -> None:
+    """A spreadsheet's line that holds a number or a date alone is as good as blank."""
+    rows = [{"nr": n, **one} for n, one in enumerate(make_rows(20))]
+    blank = [{"nr": 20, "prompt": "", "completion": " "}, {"nr": 21}]
+    prepared = prepare(add_rows([*rows, *blank]))
+    assert (prepared.total, prepared.blank, prepared.unusable) == (20, 2, 0)
+    assert prepared.skipped == "2 rows were skipped: 'prompt' and 'completion' are empty there."
+    prepared.require_usable()
+    half = prepare(add_rows([*rows, *blank, {"nr": 22, "prompt": "Why?", "completion": ""}]))
+    assert (half.total, half.blank, half.unusable) == (21, 2, 1)
+    fixed = prepare(add_rows([*rows, *blank, {"nr": 22, "prompt": "Why?"}]), fixes=("unusable",))
+    assert (fixed.unusable, fixed.total - fixed.train - fixed.held_out) == (0, 1)
+
+
 def test_duplicates_and_like_rows(add_rows, prepare) -> None:
     long = (
         "The quick brown fox jumps over the lazy dog and then goes home to sleep until the sun "
@@ -140,16 +154,36 @@ def test_the_instruction_for_all_rows_spares_those_that_have_one(add_rows, prepa
 
 
 def test_columns_that_are_a_guess_must_be_confirmed(add_rows, prepare) -> None:
-    rows = [{"frage": row["prompt"], "antwort": row["completion"]} for row in make_rows(9)]
+    rows = [{"eins": row["prompt"], "zwei": row["completion"]} for row in make_rows(9)]
     source = add_rows(rows)
     with pytest.raises(DataError, match="Which column is which"):
         prepare(source).require_usable()
-    roles = {"prompt": "antwort", "completion": "frage"}
+    roles = {"prompt": "zwei", "completion": "eins"}
     prepared = prepare(source, shape=Shape.COMPLETION, roles=roles)
     prepared.require_usable()
     assert rows_of(prepared)[0]["completion"].startswith("What does")
     with pytest.raises(DataError, match="choose the column for: Label"):
-        prepare(source, shape=Shape.LABEL, roles={"text": "frage"})
+        prepare(source, shape=Shape.LABEL, roles={"text": "eins"})
+
+
+@pytest.mark.parametrize(
+    ("asks", "answers"),
+    [
+        ("Frage des Kunden", "Antwort vom Team"),
+        ("pregunta", "respuesta"),
+        ("question", "réponse"),
+        ("customer_question", "our reply"),
+    ],
+)
+def test_names_that_say_question_and_answer_are_known(
+    add_rows, prepare, asks: str, answers: str
+) -> None:
+    """In any order, and beside a column that could be a label."""
+    rows = [{answers: row["completion"], "group": "ab"[n % 2], asks: row["prompt"]}
+            for n, row in enumerate(make_rows(30))]  # fmt: skip
+    prepared = prepare(add_rows(rows))
+    assert prepared.roles == {"prompt": asks, "completion": answers}
+    assert not any(one.kind == "unsure" for one in prepared.findings)
 
 
 def test_answers_marked_as_bad_are_not_written(add_rows, prepare) -> None:

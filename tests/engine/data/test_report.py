@@ -39,9 +39,11 @@ def test_warnings_and_stops_have_their_own_codes(
     assert code == 1 and found["usable"] and found["rows"] == 41
     repeated = next(one for one in found["findings"] if one["kind"] == "duplicates")
     assert (repeated["count"], repeated["rows"], repeated["level"]) == (1, [41], "warn")
-    path.write_text("\n".join([*rows, '{"messages": []}']), encoding="utf-8")
+    path.write_text(
+        "\n".join([*rows, '{"messages": [], "id": 41}', '{"messages": [{}]}']), encoding="utf-8"
+    )
     code, said = check(capsys, str(path))
-    assert code == 2 and "Row 41: the conversation is empty" in said
+    assert code == 2 and "Row 42: turn 1" in said
     assert said.rstrip().endswith("Not usable as it is.")
 
 
@@ -51,12 +53,12 @@ def test_both_readings_are_shown_as_the_model_would_see_them(
 ) -> None:
     path = tmp_path / "faq.csv"
     rows = (f"K{n % 2};Wo steht Ding {n}?;Im Fach {n}, links.\n" for n in range(12))
-    path.write_text("Kategorie;Frage;Antwort\n" + "".join(rows), encoding="utf-8")
+    path.write_text("Kategorie;Eins;Zwei\n" + "".join(rows), encoding="utf-8")
     code, said = check(capsys, str(path))
     assert code == 2 and "MUST BE FIXED: Which column is which?" in said
     first, _, second = said.partition("Reading 2: Classify")
     assert "Wo steht Ding 0?<|end|><|assistant|>[[Im Fach 0, links.<|end|>]]" in first
-    assert "[[K0<|end|>]]" in second and 'data.roles: {"text": "Frage"' in second
+    assert "[[K0]]" in second and 'data.roles: {"text": "Eins"' in second
 
 
 @pytest.mark.slow

@@ -167,9 +167,9 @@ def test_a_column_of_row_numbers_without_a_name_is_no_answer() -> None:
 
 
 def test_a_guess_asks_to_be_confirmed() -> None:
-    found = infer(*({"frage": f"Was ist {n}?", "antwort": f"Das ist {n}."} for n in range(9)))
+    found = infer(*({"eins": f"Was ist {n}?", "zwei": f"Das ist {n}."} for n in range(9)))
     assert (found.shape, found.certain) == (Shape.COMPLETION, False)
-    assert found.roles == {"prompt": "frage", "completion": "antwort"}
+    assert found.roles == {"prompt": "eins", "completion": "zwei"}
     assert "Is that right?" in found.reason
 
 

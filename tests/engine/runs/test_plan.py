@@ -138,3 +138,25 @@ def test_a_run_that_fits_once_others_are_closed_may_start(
     monkeypatch.setattr("engine.hardware.free_memory_gb", lambda _: 0.01)
     plan = engine.plan(SPEC)
     assert plan.problems == () and plan.forecast and plan.forecast.fit is None
+
+
+def test_a_new_run_says_what_automatic_stands_for(engine: Engine) -> None:
+    """Labels make a classifier; what was decided is kept with the run."""
+    spec = specs.make_spec({"data": {"source": "sample:reviews"}})
+    plan = engine.plan(spec)
+    assert plan.spec.data.goal == "classify" and plan.case and plan.case.labels == 2
+    run = engine.start_plan(plan)
+    assert run.spec.data.goal == "classify"
+    written = engine.plan(changed_spec(spec, ["data.goal=write"]))
+    assert written.spec.data.goal == "write" and written.case and not written.case.labels
+    assert engine.plan(SPEC).spec == SPEC
+
+
+def test_only_labels_have_a_head_to_train(engine: Engine) -> None:
+    head = ["method.kind=head"]
+    labelled = specs.make_spec({"data": {"source": "sample:reviews"}, "method": {"kind": "head"}})
+    assert not engine.plan(labelled).problems
+    problems = engine.plan(changed_spec(SPEC, head)).problems
+    assert any("only a model that chooses labels has a new head" in one for one in problems)
+    with pytest.raises(SpecError, match="only a model that chooses labels has a new head"):
+        changed_spec(SPEC, [*head, "data.goal=write"])

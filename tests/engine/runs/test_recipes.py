@@ -33,8 +33,8 @@ def test_what_ships_is_a_recipe_like_any_other(recipe: presets.Recipe) -> None:
 
 def test_there_are_recipes_for_every_kind_of_rows() -> None:
     names = {recipe.name: recipe.data for recipe in presets.bundled_recipes()}
-    assert len(list((presets.PRESETS_FOLDER / "recipes").glob("*.yaml"))) == len(names) == 7
-    assert names["Classifier"] == "labels" and names["Preferences"] == "preferences"
+    assert len(list((presets.PRESETS_FOLDER / "recipes").glob("*.yaml"))) == len(names) == 6
+    assert names["Balanced"] == "any" and names["Preferences"] == "preferences"
 
 
 def test_settings_come_back_as_they_were_saved(store: Store) -> None:
@@ -130,3 +130,11 @@ def test_no_more_than_the_limit(store: Store) -> None:
     with pytest.raises(HoneError, match="Delete some"):
         recipes.store_recipe(store, recipes.recipe_from_spec(RunSpec(), "c"))
     recipes.store_recipe(store, recipes.recipe_from_spec(RunSpec(), "b"))
+
+
+def test_what_is_learned_is_no_part_of_a_recipe() -> None:
+    """It is chosen with the data. Recipes of older versions held it and can still be read."""
+    older = GOOD + "  data.goal: classify\n"
+    assert recipes.parse_recipe(older, "x").values == recipes.parse_recipe(GOOD, "x").values
+    kept = recipes.recipe_from_spec(specs.make_spec({"data": {"goal": "write"}}), "Mine")
+    assert "data.goal" not in kept.values

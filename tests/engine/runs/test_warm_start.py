@@ -234,3 +234,14 @@ def test_a_run_without_a_result_is_nothing_to_start_from(engine) -> None:
     for start, words in ((broken.id, "has not saved anything yet"), ("no-such-run", "is gone")):
         with pytest.raises(HoneError, match=words):
             engine.start(changed(SPEC, f"model.start={start}"))
+
+
+def test_a_run_is_repeated_with_what_it_learned(engine) -> None:
+    """Older versions left the goal to Automatic, which made no classifier of labels."""
+    older = engine.start(specs.make_spec({"data": {"source": "sample:reviews"}}))
+    assert older.spec.data.goal == "auto"
+    assert warm_start.spec_to_repeat(older).data.goal == "auto", "it has learned nothing yet"
+    wait_for(older, lambda run: run.view().ended is not None and idle(run))
+    assert warm_start.spec_to_repeat(older).data.goal == "write"
+    other = done(engine)
+    assert warm_start.spec_to_repeat(other) == other.spec

@@ -16,6 +16,7 @@ from ui import form
 from ui.context import Context
 from ui.data import add
 from ui.data.intake import IntakeWidgets
+from ui.data.pager import TALK
 from ui.data.tab import DataTab
 from ui.form import DataInputs
 from ui.handlers import Values
@@ -49,14 +50,16 @@ def intake(tab: DataTab) -> IntakeWidgets:
 
 
 @pytest.fixture
-def make_values(inputs: DataInputs) -> Callable[..., Values]:
+def make_values(tab: DataTab, inputs: DataInputs) -> Callable[..., Values]:
     """Makes the values of the fields, as the form holds them."""
 
     def make(**changes: Any) -> Values:
         spec = DataSpec(max_length=192).model_copy(update=changes)
         full = form.widget_values(RunSpec(data=spec), None)
         held = {inputs.fields[path]: full[path] for path in form.DATA_PATHS}
-        return {inputs.model: "pocket", **held}
+        # Nothing is opened, and the rows are shown as they are at first.
+        own = {tab.view.columns.opened: "", tab.view.pager.form: TALK}
+        return {inputs.model: "pocket", **held, **own}
 
     return make
 

@@ -5,20 +5,21 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-import gradio as gr
 import pytest
 
 from engine.data.datasets import Dataset
+from engine.data.schema import with_places_changed
 from engine.errors import DataError
 from engine.spec.run import DataSpec, Shape
 from tests.ui.data.conftest import GOOD, MakeValues
+from tests.ui.fakes import INFO
 from ui.context import Context
-from ui.data import look, questions, reading
+from ui.data import columns, look, questions
 from ui.data.tab import DataTab
 from ui.form import DataInputs
 from ui.handlers import Values
 
-FAQ = [{"Thema": "ab"[n % 2], "Frage": row["prompt"], "Antwort": row["completion"]}
+FAQ = [{"Thema": "ab"[n % 2], "Eins": row["prompt"], "Zwei": row["completion"]}
        for n, row in enumerate(GOOD)]  # fmt: skip
 JUDGED = [{**row, "verdict": ["accept", "reject", "ignore"][n % 3]} for n, row in enumerate(GOOD)]
 
@@ -38,24 +39,55 @@ def shown(
     return merged
 
 
-def test_two_readings_are_shown_with_a_row_of_each_and_one_is_chosen(
+def test_two_readings_are_offered_and_each_shows_its_first_row(
     ctx: Context, tab: DataTab, shown: Callable[..., Values], source_of: Callable[..., str]
 ) -> None:
-    asks, source = tab.view.questions, source_of(FAQ)
+    own, source = tab.view.columns, source_of(FAQ)
     seen = shown(source=source)
-    assert seen[asks.group]["visible"] and not seen[asks.asks]["visible"]
-    assert not seen[tab.view.findings.confirm]["visible"]
-    first, second = (seen[text] for text in asks.texts)
-    assert "Question and answer" in first and "<mark>It is called 0, of course. </mark>" in first
-    assert "Classify" in second and "<mark>a </mark>" in second and "Row 1:" in second
-    for number, shape in enumerate((Shape.COMPLETION, Shape.LABEL)):
-        chosen, roles = questions.choose_reading(ctx, number, source)
-        assert chosen == shape.value
+    assert "Which column is which?" in seen[own.head] and seen[own.reading]["visible"]
+    assert not seen[tab.view.questions.asks]["visible"]
+    assert seen[own.reading]["value"] == "first"
+    texts = [label for label, _ in seen[own.reading]["choices"]]
+    assert "A question and its answer" in texts[0] and "A text with its label" in texts[1]
+    assert 'data-learned="true"' in seen[own.example] and "It is called 0" in seen[own.example]
+    table = seen[own.table]
+    assert table.count("<tr>") == 4 and "What is number 0 called?" in table
+    for name, shape in (("first", Shape.COMPLETION), ("second", Shape.LABEL)):
+        opened, chosen, roles = columns.choose_reading(ctx, source, name)
+        assert (opened, chosen) == (source, shape.value)
         after = shown(source=source, shape=shape, roles=roles)
-        assert not after[asks.group]["visible"]
-        assert "Which column" not in after[tab.view.findings.others]
+        assert after[own.reading]["value"] == name and not after[own.body]["visible"]
+    assert after[tab.view.goal.group]["visible"]
+    assert "<mark>a</mark>" in columns.column_updates(
+        own,
+        ctx.load_dataset(source),
+        DataSpec(source=source, shape=shape, roles=roles, goal="classify"),
+        columns.Read(shape, roles),
+        source,
+    )[own.example]  # fmt: skip
     with pytest.raises(DataError, match="read in one way"):
-        questions.choose_reading(ctx, 1, source_of(GOOD))
+        columns.choose_reading(ctx, source_of(GOOD), "second")
+
+
+def test_labels_offer_a_classifier_first_where_the_model_can_be_one(
+    ctx: Context, tab: DataTab, shown: Callable[..., Values], source_of: Callable[..., str]
+) -> None:
+    own, source = tab.view.goal, "sample:reviews"
+    seen = shown(source=source)
+    choices = seen[own.choice]["choices"]
+    assert [goal for _, goal in choices] == ["classify", "write"]
+    assert choices[0][0].startswith("Choose one of 2 labels (classifier)")
+    assert seen[own.group]["visible"] and seen[own.choice]["value"] == "classify"
+    assert "1 label" in seen[tab.view.facts] and "chosen-labels" in seen[tab.view.pager.rows]
+    written = shown(source=source, goal="write")
+    assert written[own.choice]["value"] == "write"
+    assert 'data-kind="assistant"' in written[tab.view.pager.rows]
+    ctx._models["pocket"] = INFO.model_copy(update={"tasks": ("write",)})
+    seen = shown(source=source)
+    assert seen[own.choice]["value"] == "write" and seen[own.note]["visible"]
+    assert not shown(source=source_of(GOOD))[own.group]["visible"]
+    wrong = shown(source=source_of(GOOD), goal="classify")
+    assert wrong[own.group]["visible"] and wrong[own.choice]["value"] is None
 
 
 def test_a_column_is_asked_about_and_the_answer_can_be_undone(
@@ -87,12 +119,50 @@ def test_nested_columns_can_be_chosen(
             for row in GOOD]  # fmt: skip
     dataset: Dataset = ctx.load_dataset(source_of(rows))
     assert dataset.roles == {"prompt": "question", "completion": "answers.text[0]"}
-    updates = reading.column_updates(tab.view.reading, dataset, dataset.shape, dataset.roles)
-    answer = updates[tab.view.reading.columns[1]]
-    assert ("answers.text[0]", "answers.text[0]") in answer["choices"]
+    read, own = columns.Read(dataset.shape, dataset.roles), tab.view.columns
+    updates = columns.column_updates(own, dataset, DataSpec(), read, dataset.source)
+    answer = updates[own.menus[1]]
+    assert ("answers.text[0]: It is called 0, of course.", "answers.text[0]") in answer["choices"]
     assert answer["value"] == "answers.text[0]"
+    assert (
+        '<th scope="col" data-used="true">answers<span class="file-part">Answer'
+        in (updates[own.table])
+    )
 
 
 def test_nothing_is_asked_where_the_columns_do_not_fit(tab: DataTab) -> None:
     hidden = questions.question_updates(tab.view.questions, [], DataSpec())
-    assert all(update == gr.update(visible=False) for update in hidden.values())
+    assert not any(update["visible"] for update in hidden.values())
+
+
+@pytest.mark.parametrize(
+    ("before", "picked", "after"),
+    [
+        ("a b", "b b", "b a"),  # they change places
+        ("a b", "a a", "b a"),
+        ("a b", "c b", "c b"),
+        ("a b -", "a b a", "- b a"),  # what had no column gives none back
+        ("- b", "b b", "b -"),
+        ("a b", "a b", "a b"),
+    ],
+)
+def test_a_column_chosen_twice_changes_places(before: str, picked: str, after: str) -> None:
+    def roles(text: str) -> dict[str, str]:
+        named = zip(("prompt", "completion", "input"), text.split(), strict=False)
+        return {role: column for role, column in named if column != "-"}
+
+    assert with_places_changed(roles(before), roles(picked)) == roles(after)
+
+
+def test_every_table_is_escaped_and_wide_ones_show_what_is_used(
+    ctx: Context, tab: DataTab, source_of: Callable[..., str]
+) -> None:
+    nasty = "<img src=x onerror=alert(1)>"
+    many = {f"{nasty}{n}": nasty for n in range(20)}
+    dataset = ctx.load_dataset(source_of([{**many, **row} for row in GOOD]))
+    read, own = columns.Read(dataset.shape, dataset.roles), tab.view.columns
+    updates = columns.column_updates(own, dataset, DataSpec(), read, dataset.source)
+    table = updates[own.table]
+    assert "<img" not in table + updates[own.example] + updates[own.head]
+    assert table.count("<th ") == 8 and table.count('<th scope="col" data-used="true"') == 2
+    assert "and 14 more columns" in table

@@ -16,7 +16,7 @@ from tests.ui.data.conftest import GOOD, MakeValues, Upload
 from tests.ui.fakes import FakeDesk, shown
 from ui import form
 from ui.context import Context
-from ui.data import add, findings, look, pager, preview, reading
+from ui.data import add, columns, findings, look, pager, preview
 from ui.data.intake import IntakeWidgets
 from ui.data.tab import DataTab
 from ui.form import DataInputs
@@ -32,8 +32,9 @@ Show = Callable[..., list[Values]]
 def show(ctx: Context, tab: DataTab, inputs: DataInputs, make_values: MakeValues) -> Show:
     """What the tab shows of a dataset, one step after another."""
 
-    def steps(**changes: Any) -> list[Values]:
-        return list(look.show_data(ctx, tab.view, inputs, make_values(**changes)))
+    def steps(form: str = pager.TALK, **changes: Any) -> list[Values]:
+        values = make_values(**changes) | {tab.view.pager.form: form}
+        return list(look.show_data(ctx, tab.view, inputs, values))
 
     return steps
 
@@ -52,13 +53,51 @@ def test_every_field_of_the_data_is_on_a_tab(inputs: DataInputs) -> None:
 
 def test_look_shows_what_is_noticed_before_the_tokens(tab: DataTab, show: Show) -> None:
     facts, rows = tab.view.facts, tab.view.pager.rows
-    first, second, third = show()
-    assert "counting…" in first[facts] and "ten seconds" in first[rows]
-    assert "In order: 1 to 3 of 700" in second[rows]
-    assert "counting…" not in third[facts] and rows not in third
-    assert "700" in third[facts] and "never trained on" in third[facts]
+    first, last = show()
+    assert "counting…" in first[facts] and "In order: 1 to 3 of 700" in first[rows]
+    assert 'data-kind="assistant" data-learned="true"' in first[rows], "without any tokenizer"
+    assert "counting…" not in last[facts] and rows not in last
+    assert "700" in last[facts] and "never trained on" in last[facts]
     shown = set(tab.view.shown)
-    assert first.keys() <= shown and second.keys() <= shown and third.keys() <= shown
+    assert first.keys() <= shown and last.keys() <= shown
+
+
+def test_tokens_are_shown_once_their_tokenizer_is_open(
+    ctx: Context, tab: DataTab, inputs: DataInputs, make_values: MakeValues
+) -> None:
+    own = tab.view.pager
+    values = make_values() | {
+        own.form: pager.TOKENS,
+        own.index: 3,
+        own.order: "order",
+        own.worst: {},
+    }
+    opening, shown, counted = look.show_data(ctx, tab.view, inputs, values)
+    assert "ten seconds" in opening[own.rows] and "<mark>" in shown[own.rows]
+    assert own.rows not in counted
+    opening, shown = pager.change_form(ctx, own, inputs, values)
+    assert "ten seconds" in opening[own.rows] and "4 to 6 of 700" in shown[own.rows]
+    (talk,) = pager.change_form(ctx, own, inputs, values | {own.form: pager.TALK})
+    assert "4 to 6 of 700" in talk[own.rows] and "<mark>learned</mark>" in talk[own.rows]
+
+
+def test_a_model_that_is_not_here_borrows_a_tokenizer_and_says_so(
+    ctx: Context, tab: DataTab, inputs: DataInputs, make_values: MakeValues
+) -> None:
+    values = make_values() | {inputs.model: "hub:some/model"}
+    first, last = look.show_data(ctx, tab.view, inputs, values)
+    assert "Arr" in first[tab.view.pager.rows], "a conversation needs no tokenizer"
+    facts = last[tab.view.facts]
+    assert "since some/model is not downloaded" in facts and "about" in facts
+    assert "by the pocket model" in last[tab.view.lengths]["value"]
+    prepared, spec = ctx.prepare(DataSpec()), DataSpec(max_length=192)
+    assert ctx.known_lengths("hub:some/model", prepared, spec) is None, "these are not its own"
+    assert ctx.known_lengths("pocket", prepared, spec)
+    (again,) = look.show_data(ctx, tab.view, inputs, values | {tab.view.pager.form: pager.TOKENS})
+    assert "Shown with the pocket model" in again[tab.view.pager.rows]
+    assert [order for _, order in again[tab.view.pager.order]["choices"]] == [
+        "order", "longest", "held",
+    ]  # fmt: skip
 
 
 def test_turn_stays_within_the_rows_and_finds_the_worst(
@@ -67,7 +106,8 @@ def test_turn_stays_within_the_rows_and_finds_the_worst(
     own = tab.view.pager
 
     def at(index: int, order: str = "order", worst: dict[str, list[int]] | None = None) -> Values:
-        return make_values() | {own.index: index, own.order: order, own.worst: worst or {}}
+        where = {own.index: index, own.order: order, own.worst: worst or {}}
+        return make_values() | {own.form: pager.TOKENS} | where
 
     def turned(step: int, *where: Any) -> int:
         return pager.turn_page(ctx, own, inputs, step, at(*where))[own.index]
@@ -157,20 +197,23 @@ def test_a_fix_is_applied_and_undone(
 def test_columns_are_mapped_by_hand(
     ctx: Context, tab: DataTab, show: Show, source_of: Callable[..., str]
 ) -> None:
-    view = tab.view
-    source = source_of([{"frage": row["prompt"], "antwort": row["completion"]} for row in GOOD])
-    assert "Which column is which?" in show(source=source)[-1][view.findings.others]
-    shape, roles = reading.choose_columns(ctx, source, "", "antwort", "frage", None, None)
-    assert (shape, roles) == (Shape.COMPLETION.value, {"prompt": "antwort", "completion": "frage"})
-    shown = show(source=source, shape=Shape(shape), roles=roles)[-1]
-    assert "Which column" not in shown[view.findings.others]
-    assert "As you chose" in shown[view.facts]
-    found = reading.choose_shape(ctx, source, Shape.LABEL.value, {})
-    assert found == {"text": "frage", "label": "antwort"}
-    confirmed = (Shape.COMPLETION.value, {"prompt": "frage", "completion": "antwort"})
-    assert reading.confirm_columns(ctx, source) == confirmed
-    wrong = show(source=source, shape=Shape.LABEL, roles={"text": "frage"})[-1]
-    assert "choose the column for: Label" in wrong[view.facts]
+    own = tab.view.columns
+    source = source_of([{"one": row["prompt"], "two": row["completion"]} for row in GOOD])
+    asked = show(source=source)[0]
+    assert "Which column is which?" in asked[own.head] and asked[own.body]["visible"]
+    assert 'data-tone="bad"' in asked[own.head] and not asked[own.change]["visible"]
+    found = {"prompt": "one", "completion": "two"}
+    opened, shape, roles = columns.choose_columns(ctx, source, "", {}, "two", "two")
+    swapped = {"prompt": "two", "completion": "one"}
+    assert (opened, shape, roles) == (source, Shape.COMPLETION.value, swapped)
+    shown = show(source=source, shape=Shape(shape), roles=roles)[0]
+    assert not shown[own.body]["visible"] and "<b>two</b>" in shown[own.head]
+    assert "As you chose" in shown[tab.view.facts]
+    chosen = columns.choose_shape(ctx, source, Shape.LABEL.value, {})
+    assert chosen == (source, Shape.LABEL.value, {"text": "one", "label": "two"})
+    assert columns.confirm_columns(ctx, source, "", {}) == ("", Shape.COMPLETION.value, found)
+    wrong = show(source=source, shape=Shape.LABEL, roles={"text": "one"})[-1]
+    assert "choose the column for: Label" in wrong[own.head] and wrong[own.body]["visible"]
 
 
 def test_a_busy_desk_is_said_on_the_page(
@@ -181,10 +224,12 @@ def test_a_busy_desk_is_said_on_the_page(
 
     monkeypatch.setattr(FakeDesk, "count_tokens", busy)
     monkeypatch.setattr(FakeDesk, "preview_rows", busy)
-    rows, last = show()[-2:]
+    rows, last = show()
     assert "not counted" in last[tab.view.facts]
     assert "Another run is using" in last[tab.view.facts]
-    assert "Another run is using" in rows[tab.view.pager.rows]
+    assert "Arr" in rows[tab.view.pager.rows]
+    _, tokens, _ = show(form=pager.TOKENS)
+    assert "Another run is using" in tokens[tab.view.pager.rows]
 
 
 def test_rows_are_counted_once_for_all_pages(
@@ -192,7 +237,7 @@ def test_rows_are_counted_once_for_all_pages(
 ) -> None:
     facts = show()[-1][tab.view.facts]
     monkeypatch.setattr(FakeDesk, "count_tokens", lambda *_: pytest.fail("they were counted again"))
-    (again,) = show()
+    (again,) = show(form=pager.TOKENS)
     assert again[tab.view.facts] == facts and "learned" in again[tab.view.pager.rows]
 
 

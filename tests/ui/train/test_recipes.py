@@ -63,14 +63,25 @@ def test_every_recipe_can_be_chosen(
 
 def test_recipes_are_offered_by_the_rows(ctx: Context, values: dict[str, Any]) -> None:
     offered = train_recipes.offer_recipes(ctx, RECOMMENDED, **values)
-    assert "Classifier" not in dict(offered["choices"])
+    assert "Preferences" not in dict(offered["choices"])
+    values["data.source"] = "sample:preferences"
+    offered = train_recipes.offer_recipes(ctx, "Preferences", **values)
+    assert "Preferences" in dict(offered["choices"])
+    assert "value" not in offered, "another may have been chosen meanwhile"
     values["data.source"] = "sample:reviews"
     offered = train_recipes.offer_recipes(ctx, "Preferences", **values)
-    names = dict(offered["choices"])
-    assert "Classifier" in names and "Preferences" not in names
+    assert "Preferences" not in dict(offered["choices"])
     assert offered["value"] == OWN_SETTINGS
-    offered = train_recipes.offer_recipes(ctx, "Classifier", **values)
-    assert "value" not in offered, "another may have been chosen meanwhile"
+
+
+def test_no_recipe_changes_what_is_learned(ctx: Context, values: dict[str, Any]) -> None:
+    assert "data.goal" not in SET_BY_RECIPE
+    values["data.source"] = "sample:reviews"
+    counted(ctx, values)
+    before = plain_values(train_recipes.choose_recipe(ctx, RECOMMENDED, **values))
+    quick = plain_values(train_recipes.choose_recipe(ctx, "Quick try", **values))
+    after = train_recipes.choose_recipe(ctx, RECOMMENDED, **values | quick)
+    assert plain_values(after) == before and before["method.rank"] == 8
 
 
 def test_what_is_recommended_follows_the_model_and_says_why(

@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
-from engine.data.column_names import ANSWERS_OF
+from engine.data.columns.names import ANSWERS_OF
 from engine.data.readers.table import NoRowsError
 from engine.data.rows import Row
 from engine.text import count_of

@@ -38,12 +38,26 @@ def read_workbook(path: Path, name: str, options: ReadOptions, notes: list[str])
     scan.require_readable(name)
     require_few_columns(scan.columns, name)
     _note_sheets(scan, [one for one in filled if one is not scan], notes)
-    cells = (row for row in _read_cells(path, name, scan, notes) if any(map(str.strip, row)))
+    blank: list[Cells] = []
+    cells = _filled_rows(_read_cells(path, name, scan, notes), blank)
     peeked = list(islice(cells, HEADER_ROWS))
     if not peeked:
         return
     layout = read_layout(peeked, options, name, notes)
-    yield from rows_of_layout(layout, chain(peeked[layout.above :], cells), notes)
+    # The blank ones at the end, where they are counted with all others.
+    yield from rows_of_layout(layout, chain(peeked[layout.above :], cells, blank), notes)
+
+
+def _filled_rows(rows: Iterator[Cells], blank: list[Cells]) -> Iterator[Cells]:
+    """The rows that hold something; ``blank`` takes those between them that do not."""
+    passed = 0
+    for row in rows:
+        if not any(map(str.strip, row)):
+            passed += 1
+            continue
+        blank += [[]] * passed
+        passed = 0
+        yield row
 
 
 def _note_sheets(scan: SheetScan, others: Sequence[SheetScan], notes: list[str]) -> None:

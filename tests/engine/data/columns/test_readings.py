@@ -16,19 +16,19 @@ from tests.engine.data.columns.tables import ask, bad, good, infer, read_rows
 LABEL, ANSWER, TEXT = Shape.LABEL, Shape.COMPLETION, Shape.TEXT
 # Layout -> the two readings, each with the columns in the order of its roles.
 ASKED: dict[str, tuple[Callable[[int], Row], Shape, Shape]] = {
-    "German": (lambda n: {"Kategorie": f"K{n % 3}", "Frage": ask(n), "Antwort": good(n)},
+    "German": (lambda n: {"Kategorie": f"K{n % 3}", "Erstes": ask(n), "Zweites": good(n)},
                ANSWER, LABEL),
-    "French": (lambda n: {"catégorie": "abc"[n % 3], "question": ask(n), "réponse": good(n)},
+    "French": (lambda n: {"catégorie": "abc"[n % 3], "premier": ask(n), "second": good(n)},
                ANSWER, LABEL),
-    "Spanish": (lambda n: {"pregunta": ask(n), "respuesta": good(n), "tema": "xy"[n % 2]},
+    "Spanish": (lambda n: {"primero": ask(n), "segundo": good(n), "tema": "xy"[n % 2]},
                 ANSWER, LABEL),
     "Chinese": (lambda n: {"类别": "甲乙"[n % 2], "问题": f"第{n}个问题是什么\uff1f",
                            "答案": f"答案{n}在这里。"}, ANSWER, LABEL),
-    "numbered": (lambda n: {"Nr": n, "Thema": "ab"[n % 2], "Frage": ask(n), "Antwort": good(n)},
+    "numbered": (lambda n: {"Nr": n, "Thema": "ab"[n % 2], "Eins": ask(n), "Zwei": good(n)},
                  ANSWER, LABEL),
-    "answers of a word": (lambda n: {"Thema": "ab"[n % 2], "Frage": ask(n), "Antwort": f"Wort{n}"},
+    "answers of a word": (lambda n: {"Thema": "ab"[n % 2], "Eins": ask(n), "Zwei": f"Wort{n}"},
                           ANSWER, LABEL),
-    "question and answer": (lambda n: {"Frage": ask(n), "Antwort": good(n)}, ANSWER, ANSWER),
+    "question and answer": (lambda n: {"Eins": ask(n), "Zwei": good(n)}, ANSWER, ANSWER),
     "two categories": (lambda n: {"a": "xy"[n % 2], "b": "pqr"[n % 3], "c": ask(n), "d": good(n)},
                        ANSWER, ANSWER),
     "numbers and a text": (lambda n: {"Nr": n, "Inhalt": good(n)}, TEXT, LABEL),
@@ -120,6 +120,12 @@ def test_two_readings_are_asked_about(layout: str) -> None:
 
 
 CERTAIN: dict[str, tuple[Callable[[int], Row], Shape]] = {
+    "names in German, beside a category": (
+        lambda n: {"Kategorie": f"K{n % 3}", "Antwort": good(n), "Frage": ask(n)}, ANSWER),
+    "names in French": (
+        lambda n: {"catégorie": "abc"[n % 3], "question": ask(n), "réponse": good(n)}, ANSWER),
+    "names of several words": (
+        lambda n: {"Frage des Kunden": ask(n), "Antwort vom Team": good(n)}, ANSWER),
     "a text and its class, no names": (
         lambda n: {"column 1": good(n), "column 2": "AB"[n % 2]}, LABEL),
     "a row number, a text, a class, no names": (

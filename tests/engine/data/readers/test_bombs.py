@@ -58,6 +58,16 @@ def test_cells_are_counted_while_they_are_looked_at(
         read_made(tmp_path, "a.xlsx", book([rows, rows]))
 
 
+def test_blank_rows_of_a_sheet_are_skipped_and_said(tmp_path: Path) -> None:
+    """Those between rows: a sheet may go on for thousands below its last value."""
+    names = row_of(1, cell("A1", "text"), cell("B1", "label"))
+    lines = "".join(row_of(n, cell(f"A{n}", f"a{n}"), cell(f"B{n}", "b")) for n in (2, 3, 5, 8))
+    blank = row_of(4, cell("A4", " "), cell("B4", "")) + row_of(12, cell("A12", " "))
+    found = read_made(tmp_path, "a.xlsx", book([names + lines + blank]))
+    assert len(found.rows) == 4 and not found.bad
+    assert "3 blank lines were skipped." in found.notes
+
+
 def test_what_is_far_but_little_is_read(tmp_path: Path) -> None:
     names, rows = (
         row_of(1, cell("A1", "text"), cell("B1", "label")),

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from engine.data.columns.cells import is_blank
 from engine.data.readers.formats import read_table
 from engine.errors import DataError
 from tests.engine.data.readers.reading import read_made as table
@@ -41,7 +42,7 @@ PARTS = [*'{}[],:";1 \n\r\ufeff', '"a"', "1e999", "NaN", "\\ud800", "\\u0000"]
         ("a.txt", "One.\nStill one.\n\nTwo.\n", 2, "one example per paragraph"),
         ("A.JSONL", ROW, 1, ""),
         ("a.csv", '"a, b, c";text\nx;y\n', 1, ""),
-        ("a.csv", "prompt,completion\na,b\n\n,\nc,d\n", 2, "1 row of empty cells"),
+        ("a.csv", "prompt,completion\na,b\n\n,\nc,d\n", 2, "1 blank line was skipped"),
         ("a.csv", "prompt,,\na,b,c\n", 1, "called so: 'column 2', 'column 3'"),
         ("a.json", f"[ {ROW} ,\n{ROW}\n]\n", 2, ""),
         ("a.csv", "text\r" + ("x" * 99 + "\r") * 60_000, 60_000, ""),
@@ -171,7 +172,10 @@ def test_the_user_may_choose_the_encoding_and_the_header(tmp_path: Path) -> None
 @pytest.mark.slow
 @given(st.lists(st.dictionaries(st.sampled_from("abc"), st.text(), min_size=1), min_size=1))
 def test_json_rows_come_back_as_they_are(tmp_path_factory, rows) -> None:
-    clean = [row for row in rows if "\\u0000" not in json.dumps(row)]
+    clean = [
+        row for row in rows
+        if "\\u0000" not in json.dumps(row) and not all(map(is_blank, row.values()))
+    ]  # fmt: skip
     if clean:
         folder = tmp_path_factory.mktemp("f")
         assert table(folder, "a.jsonl", "\n".join(map(json.dumps, clean))).rows == clean

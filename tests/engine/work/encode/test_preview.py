@@ -6,6 +6,7 @@ import json
 
 import pytest
 
+from engine.data.messages import make_message, with_system
 from engine.data.quality.token_report import PreviewRow, TokenReport
 from engine.process.desk import MEASURED_ROWS, Desk
 from engine.spec.run import DataSpec
@@ -40,6 +41,20 @@ def test_the_report_counts_and_names_rows(tokenizer) -> None:
     assert found.tokens == sum(row["kept"] for row in previews)
     assert found.learned == sum(sum(row["learned"][: row["kept"]]) for row in previews)
     assert sum(found.counts) == 5 and len(found.edges) == len(found.counts) + 1
+
+
+def test_a_classifier_reads_the_text_alone(tokenizer) -> None:
+    """Without a chat format; what is learned is the label, which no cut can take away."""
+    data = DATA.model_copy(update={"goal": "classify"})
+    row = {"prompt": "It broke.", "completion": "complaint"}
+    shown = PreviewRow(**preview.preview_row(tokenizer, row, data))
+    assert "".join(shown.tokens).strip() == "It broke." and not any(shown.learned)
+    assert shown.label == "complaint"
+    found = measured(tokenizer, [row, LOST], data)
+    assert (found.learned, found.cut, found.lost) == (2, 1, 0) and found.longest > 100
+    asked = with_system([make_message("user", "It broke.")], "Be kind.")
+    told = {"messages": [*asked, make_message("assistant", "complaint")]}
+    assert PreviewRow(**preview.preview_row(tokenizer, told, data)) == shown
 
 
 def test_no_rows_make_an_empty_report(tokenizer) -> None:

@@ -63,6 +63,16 @@ WORSE_WORDS = {
     "rejected", "dispreferred", "unpreferred", "worse", "worst", "loser", "losing", "bad", "wrong",
     "negative", "incorrect",
 }  # fmt: skip
+# Words in names that say which column asks and which answers, in several languages.
+QUESTION_WORDS = {
+    "question", "questions", "frage", "fragen", "anfrage", "kundenfrage", "pregunta", "preguntas",
+    "domanda", "domande", "pergunta", "perguntas", "vraag", "vragen", "pytanie", "fråga",
+}  # fmt: skip
+ANSWER_WORDS = {
+    "answer", "answers", "reply", "response", "antwort", "antworten", "réponse", "reponse",
+    "réponses", "respuesta", "respuestas", "risposta", "risposte", "resposta", "respostas",
+    "antwoord", "antwoorden", "odpowiedź", "svar",
+}  # fmt: skip
 REASON_WORDS = {"reasoning", "rationale", "explanation", "cot", "thought", "thoughts", "thinking"}
 CHOICE_COLUMNS = {"options", "choices", "alternatives", "candidates", "distractors"}
 # Words in the name of a column that may hold the answer as somebody put it right.
