@@ -51,6 +51,8 @@ def poll_run(ctx: Context, cursor: dict[str, Any]) -> dict[str, Any]:
         answer = poll_answer(run, view, view.state(alive, queued), cursor)
         if answer["state"] == RunState.QUEUED:
             answer["sentence"] = coach.describe_waiting(ctx.engine.working_now()).model_dump()
+        if answer["state"] in (RunState.QUEUED, RunState.PREPARING):
+            answer["stages"] = live_parts.stage_items(ctx.engine.stages(run.id))
         return answer | {"other": other_run(ctx, run)}
     except Exception as error:
         title, text = error_message(error)

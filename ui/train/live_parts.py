@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from engine import hardware
 from engine.coach import coach
 from engine.coach.message import accuracy_text
+from engine.estimate.stages import Stage
 from engine.store import heartbeat
 from engine.store.run_dir import RunDir
 from engine.store.run_view import RunState, RunView
@@ -101,6 +102,18 @@ def what_it_trains(run: RunDir) -> str:
     """The data and the model of a run, in one line."""
     model = Path(run.spec.model.source).name
     return f"{run.meta['data']} on {model}" if run.meta["data"] else model
+
+
+def stage_items(stages: Iterable[Stage]) -> list[list[str]]:
+    """[name, state, how long it took or usually takes] of what comes before the first step."""
+    return [[one.name, one.state, _stage_time(one)] for one in stages]
+
+
+def _stage_time(stage: Stage) -> str:
+    if stage.state == "done":
+        return format_duration(stage.seconds)
+    usual = stage.expected_seconds
+    return "" if usual is None else f"usually {format_duration(usual)}"
 
 
 def samples_by_prompt(view: RunView) -> list[dict[str, Any]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import gradio as gr
 
@@ -104,12 +104,13 @@ def _plan_updates(ctx: Context, values: Mapping[str, Any]) -> Iterator[dict[str,
     if plan.case is None:
         yield bare | notes | {"facts": WAITING_FOR_MODEL}
         return
-    limits, busy = ctx.engine.store.limits, bool(ctx.engine.working_now())
+    limits = ctx.engine.store.limits
+    now = Moment(bool(ctx.engine.working_now()), ctx.engine.spare_memory)
     bare |= notes | {"sum": sum_line(plan), "start": DISABLED if plan.problems else ENABLED}
     bare["methods"] = method_advice(method_options(plan.case), plan.case)
-    yield bare | {"facts": plan_facts(plan, limits, busy)}
+    yield bare | {"facts": plan_facts(plan, limits, now)}
     if plan.seconds is None and (seconds := ctx.engine.estimate_time(plan, measure=True)):
-        yield {"facts": plan_facts(plan._replace(seconds=seconds), limits, busy)}
+        yield {"facts": plan_facts(plan._replace(seconds=seconds), limits, now)}
 
 
 def data_name(ctx: Context, source: str) -> str:
@@ -139,16 +140,27 @@ def card_head(data: str, rows: str, model: str) -> str:
     return f'<div class="start-head"><h3>Train {what} on {on}</h3>{about}</div>'
 
 
-def plan_facts(plan: Plan, limits: Limits, busy: bool) -> str:
+class Moment(NamedTuple):
+    """What matters of this machine at the moment."""
+
+    busy: bool  # a run is at work
+    ready: int  # bytes of the worker that waits for the next run; 0 where there is none
+
+
+def plan_facts(plan: Plan, limits: Limits, now: Moment) -> str:
     """All estimates, each with the figure that it is compared with; problems before them."""
     assert plan.case and plan.forecast
     estimate, machine = plan.forecast, plan.case.machine
     items = {
         "Learns": weights_in_words(plan),
         "Memory": f"about {format_bytes(estimate.fit_needs)}; {format_bytes(machine.free)} free",
-        "Time": time_in_words(plan.seconds, plan.case, busy),
+        "Time": time_in_words(plan.seconds, plan.case, now.busy),
         "Disk": f"about {format_bytes(estimate.disk)}; {format_bytes(machine.disk)} free",
     }
+    if now.ready:
+        items["Ready"] = (
+            f"its libraries are loaded ({format_bytes(now.ready)}), so it starts at once"
+        )
     if plan.case.goal in TASKS_IN_WORDS:
         items = {"Task": TASKS_IN_WORDS[plan.case.goal].format(plan.case.labels)} | items
     # A percent sign stays on the line of its number.
