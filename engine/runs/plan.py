@@ -27,6 +27,7 @@ from engine.process import oneshot
 from engine.process.desk import Desk
 from engine.runs import quota, warm_start
 from engine.spec.method import MethodSpec
+from engine.spec.naming import NamedSpec
 from engine.spec.objective import (
     head_outputs,
     resolve_objective,
@@ -148,6 +149,12 @@ def make_plan(store: Store, desk: Desk, spec: RunSpec, known: Known) -> Plan:
     with problems.collect():
         quota.require_short_prompts(spec)
     return Plan(spec, tuple(problems.found), prepared, rows, case, estimate, asked=asked)
+
+
+def named_specs(store: Store) -> list[NamedSpec]:
+    """The owner's earlier runs, newest first, as a new run's name is chosen by them."""
+    readable = (run for run in store.all_runs() if run.is_readable)
+    return [NamedSpec(run.id, run.name, run.spec) for run in readable]
 
 
 def make_case(store: Store, desk: Desk, spec: RunSpec, known: Known) -> Case:
