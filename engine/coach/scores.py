@@ -79,6 +79,31 @@ def match_raw_rows(rows: Sequence[Row], raw: Sequence[Row]) -> list[Row] | None:
 GUESSES = "The base model's last layer is new and was never trained, so it guesses."
 
 
+class ShortScore(NamedTuple):
+    """A score for a table: the figure, what it is, and a number that is greater where it is better.
+
+    Shares of right replies are 0 or more; perplexities and distances are negative, so that each
+    kind stays together when a table is sorted.
+    """
+
+    figure: str
+    note: str
+    rank: float
+
+
+def short_score(done: ScoreEvent) -> ShortScore:
+    """A score in two or three words, with that of the base model."""
+    if isinstance(done, Perplexity):
+        base, tuned = format_perplexity(done.base), format_perplexity(done.tuned)
+        return ShortScore(tuned, f"perplexity, base {base}", -done.tuned)
+    if isinstance(done, NumberScore):
+        base, tuned = f"{done.error.base:.3g}", f"{done.error.tuned:.3g}"
+        return ShortScore(tuned, f"mean distance, base {base}", -done.error.tuned)
+    share = done.tuned / done.rows if done.rows else 0.0
+    note = f"{done.tuned} of {done.rows}, base {done.base}"
+    return ShortScore(f"{100 * share:.0f} %", note, share)
+
+
 def score_sentences(done: ScoreEvent) -> list[str]:
     """A score in plain sentences, each figure beside what it is compared with."""
     if isinstance(done, Perplexity):

@@ -6,7 +6,7 @@ import json
 import threading
 import time
 from collections.abc import Mapping
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -48,7 +48,10 @@ class RunDir:
         self.queue_mark = path / "queued"
         self.stop_mark = path / "stop"  # holds how: keep, pause, cancel or end
         self.ballast = path / ".ballast"  # room for the last words on a full disk
-        self.lock = FileLock(path / "lock")
+
+    @cached_property  # a list of runs has no use for it, and it takes longer than all the rest
+    def lock(self) -> FileLock:
+        return FileLock(self.path / "lock")
 
     @property
     def home(self) -> Path:
