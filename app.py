@@ -131,6 +131,7 @@ def wire_navigation(ctx: Context, page: Page) -> None:
     page.data.next.click(bind(open_tab, "model"), None, page.tabs, **QUIET)
     page.model.next.click(bind(open_tab, "train"), None, page.tabs, **QUIET)
     page.train.lead.lead(bind(open_tab, "runs"), None, page.tabs, **QUIET)
+    page.runs.table.lead(bind(open_first_step), page.data.source, page.tabs, **QUIET)
     compared = [page.tabs, page.compare.run]
     page.train.live.compare_run(bind(compare_run, ctx), page.train.live, compared, **QUIET)
 
@@ -167,6 +168,11 @@ def first_tab(ctx: Context) -> str:
 def open_tab(tab: str) -> gr.Tabs:
     """Open another tab."""
     return gr.Tabs(selected=tab)
+
+
+def open_first_step(source: str) -> gr.Tabs:
+    """To a first run: the Train tab, or the Data tab where no data is chosen yet."""
+    return open_tab("train" if source else "data")
 
 
 def watch_run(run_id: str) -> tuple[gr.Tabs, str]:

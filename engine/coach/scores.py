@@ -80,28 +80,29 @@ GUESSES = "The base model's last layer is new and was never trained, so it guess
 
 
 class ShortScore(NamedTuple):
-    """A score for a table: the figure, what it is, and a number that is greater where it is better.
+    """A score for a table: the figure, what it is, the base model's, and how good it is.
 
-    Shares of right replies are 0 or more; perplexities and distances are negative, so that each
-    kind stays together when a table is sorted.
+    ``rank`` is greater where a score is better: shares of right replies are 0 or more, perplexities
+    and distances negative, so that each kind stays together when a table is sorted.
     """
 
     figure: str
-    note: str
+    what: str
+    base: str
     rank: float
 
 
 def short_score(done: ScoreEvent) -> ShortScore:
-    """A score in two or three words, with that of the base model."""
+    """A score in a few words."""
     if isinstance(done, Perplexity):
-        base, tuned = format_perplexity(done.base), format_perplexity(done.tuned)
-        return ShortScore(tuned, f"perplexity, base {base}", -done.tuned)
+        base, tuned = f"base {format_perplexity(done.base)}", format_perplexity(done.tuned)
+        return ShortScore(tuned, "perplexity", base, -done.tuned)
     if isinstance(done, NumberScore):
-        base, tuned = f"{done.error.base:.3g}", f"{done.error.tuned:.3g}"
-        return ShortScore(tuned, f"mean distance, base {base}", -done.error.tuned)
+        base, tuned = f"base {done.error.base:.3g}", f"{done.error.tuned:.3g}"
+        return ShortScore(tuned, "off on average", base, -done.error.tuned)
     share = done.tuned / done.rows if done.rows else 0.0
-    note = f"{done.tuned} of {done.rows}, base {done.base}"
-    return ShortScore(f"{100 * share:.0f} %", note, share)
+    right = f"{done.tuned} of {done.rows}"
+    return ShortScore(f"{100 * share:.0f} %", right, f"base {done.base} of {done.rows}", share)
 
 
 def score_sentences(done: ScoreEvent) -> list[str]:

@@ -2,7 +2,7 @@
    here. All text is set with textContent. What is sorted and which columns are shown is remembered in this browser. */
 (function () {
   const PHONE = matchMedia('(max-width: 700px)');
-  const FIRST_CARDS = 8; // that a phone shows before somebody asks for all
+  const AT_ONCE = { phone: 8, desk: 60 }; // rows that are drawn; more when somebody asks for them, or scrolls there
   const KEY = 'hone-runs';
   const NAME = { key: 'name', title: 'Name', lower_first: true };
   const FILTERS = { state: ['State', (row) => [row.label]], model: ['Model', (row) => [row.model]], data: ['Data', (row) => [row.data]], tag: ['Tag', (row) => row.tags] };
@@ -23,7 +23,7 @@
 
   window.HoneRuns = function (element, props, trigger, watch) {
     const own = remembered(), ticked = new Set(), drawn = new Map(), wanted = { state: '', model: '', data: '', tag: '' };
-    let data = { columns: [], rows: [], damaged: '' }, picked = '', query = '', all = false, lastTicked = '', shown = [];
+    let data = { columns: [], rows: [], damaged: '' }, picked = '', query = '', most = 0, lastTicked = '', shown = [];
     const remember = () => { try { localStorage.setItem(KEY, JSON.stringify(own)); } catch { /* full, or not allowed */ } };
     const isShown = (column) => own.columns[column.key] ?? column.shown;
     const columns = () => data.columns.filter(isShown);
@@ -32,14 +32,14 @@
     const host = element.querySelector('.runs-host'), empty = make('section', 'card runs-empty'), tools = make('div', 'runs-tools');
     empty.append(make('h3', '', 'No runs yet'), make('p', 'line', 'Every training becomes a row here: its settings, its curve and its score, so that you see what helped. It stays when you close the page.'), button('act', 'Start the first run', () => trigger('lead', {})));
     const search = make('input', 'field'); search.type = 'search'; search.placeholder = 'Search'; search.setAttribute('aria-label', 'Search runs by name, note, tag, model or data');
-    search.addEventListener('input', () => { query = search.value.trim().toLowerCase(); arrange(); });
+    search.addEventListener('input', () => { query = search.value.trim().toLowerCase(); arrange(true); });
     const selects = Object.fromEntries(Object.entries(FILTERS).map(([key, [title]]) => {
       const e = make('select', 'field'); e.setAttribute('aria-label', title);
-      e.addEventListener('change', () => { wanted[key] = e.value; arrange(); });
+      e.addEventListener('change', () => { wanted[key] = e.value; arrange(true); });
       return [key, e];
     }));
     const order = make('select', 'field order'); order.setAttribute('aria-label', 'Sort by');
-    order.addEventListener('change', () => { [own.sort, own.down] = [order.value.slice(1), order.value[0] === '-']; remember(); arrange(); });
+    order.addEventListener('change', () => { [own.sort, own.down] = [order.value.slice(1), order.value[0] === '-']; remember(); arrange(true); });
     const count = make('span', 'runs-count'); count.setAttribute('role', 'status');
     const chooser = make('details', 'columns'), choices = make('div', 'columns-list');
     chooser.append(make('summary', 'field', 'Columns'), choices);
@@ -62,10 +62,10 @@
 
     /* --- the table --- */
     const box = make('div', 'runs-box'), table = make('table', 'runs'), head = make('tr'), body = make('tbody'), thead = make('thead');
-    const none = make('p', 'line runs-none', 'No run matches. '), more = button('mini runs-more', '', () => { all = true; arrange(); }), damaged = make('p', 'line runs-damaged');
-    none.append(button('mini', 'Show all runs', () => { query = search.value = ''; for (const key in wanted) wanted[key] = ''; offer(); arrange(); }));
+    const none = make('p', 'line runs-none', 'No run matches. '), more = button('mini runs-more', '', () => { most += 5 * AT_ONCE.phone; arrange(); }), damaged = make('p', 'line runs-damaged');
+    none.append(button('mini', 'Show all runs', () => { query = search.value = ''; for (const key in wanted) wanted[key] = ''; offer(); arrange(true); }));
     damaged.dataset.tone = 'warn';
-    thead.append(head); table.append(make('caption', 'sr', 'Runs'), thead, body); box.append(table);
+    thead.append(head); table.setAttribute('aria-label', 'Runs'); table.append(thead, body); box.append(table);
     const tickAll = make('input'); tickAll.type = 'checkbox'; tickAll.setAttribute('aria-label', 'Choose all shown runs');
     tickAll.addEventListener('change', () => { for (const row of shown) tickAll.checked ? ticked.add(row.id) : ticked.delete(row.id); mark(); });
     host.replaceChildren(empty, tools, bar, box, none, more, damaged);
@@ -74,9 +74,9 @@
       const th = make('th', column.number ? 'number' : ''); th.scope = 'col';
       const e = button('sort', column.title, () => {
         own.down = own.sort === column.key ? !own.down : !column.lower_first;
-        own.sort = column.key; remember(); arrange();
+        own.sort = column.key; remember(); arrange(true);
       });
-      e.append(make('i', 'arrow')); e.lastChild.setAttribute('aria-hidden', 'true');
+      e.append(make('i', 'way')); e.lastChild.setAttribute('aria-hidden', 'true');
       th.dataset.key = column.key; th.append(e);
       return th;
     }
@@ -95,13 +95,15 @@
     const setHead = () => head.replaceChildren(head.firstChild, heading(NAME), ...columns().map(heading));
 
     function cell(column, at, row) {
-      const [figure, note] = row.cells[at], td = make('td', column.number ? 'number' : '');
+      const [figure, , aside, note, hint] = row.cells[at], td = make('td', column.number ? 'number' : '');
       td.dataset.label = column.title; td.dataset.none = String(figure === '–');
+      if (hint) { td.dataset.hint = hint; td.title = hint; }
       if (column.key === 'state') {
         const chip = make('span', 'chip', figure); chip.dataset.state = row.state; chip.dataset.live = String(row.live);
         td.append(chip);
       } else td.append(make('span', 'figure', figure));
-      for (const one of note ? note.split('\n') : []) td.append(make('small', '', one));
+      if (aside) td.append(make('span', 'aside', aside));
+      if (note) td.append(make('small', '', note));
       return td;
     }
 
@@ -112,6 +114,14 @@
       one.marks.replaceChildren(...row.tags.map((words) => make('span', 'chip tag', words)));
       one.note.textContent = row.note; one.note.title = row.note; one.note.hidden = !row.note;
       tr.replaceChildren(tr.children[0], tr.children[1], ...data.columns.flatMap((column, at) => isShown(column) ? [cell(column, at, row)] : []));
+    }
+
+    function drawRow(row) {
+      const text = JSON.stringify(row);
+      let one = drawn.get(row.id);
+      if (!one) drawn.set(row.id, one = made(row));
+      if (one.text !== text) { one.row = row; one.text = text; fill(one); }
+      return one;
     }
 
     function made(row) {
@@ -134,16 +144,18 @@
       const at = data.columns.findIndex((column) => column.key === own.sort), way = own.down ? -1 : 1;
       if (at < 0) return (a, b) => way * words.compare(a.name, b.name);
       return (a, b) => {
-        const [x, y] = [a.cells[at][2], b.cells[at][2]];
+        const [x, y] = [a.cells[at][1], b.cells[at][1]];
         if (x === '' || y === '') return (x === '') - (y === '');
         return way * (typeof x === 'number' && typeof y === 'number' ? x - y : words.compare(x, y));
       };
     }
 
-    function arrange() {
-      const found = data.rows.filter(matches).sort(compare()), cut = PHONE.matches && !all;
-      shown = cut ? found.slice(0, FIRST_CARDS) : found;
-      const nodes = shown.map((row) => drawn.get(row.id).tr), before = body.children;
+    /* ``anew``: from the top, as after another order. Rows are made when they are first shown. */
+    function arrange(anew) {
+      const step = PHONE.matches ? AT_ONCE.phone : AT_ONCE.desk;
+      if (anew || !most) { most = step; box.scrollTop = 0; }
+      shown = data.rows.filter(matches).sort(compare());
+      const nodes = shown.slice(0, most).map((row) => drawRow(row).tr), before = body.children;
       if (nodes.length !== before.length || nodes.some((tr, at) => tr !== before[at])) {
         const focused = body.contains(document.activeElement) ? document.activeElement : null;
         body.replaceChildren(...nodes);
@@ -156,8 +168,8 @@
       order.value = (own.down ? '-' : '+') + own.sort;
       const some = data.rows.length > 0;
       empty.hidden = some; tools.hidden = !some; box.hidden = !shown.length; none.hidden = !some || shown.length > 0;
-      more.hidden = found.length === shown.length; more.textContent = `Show all ${found.length} runs`;
-      const total = `${data.rows.length} ${data.rows.length === 1 ? 'run' : 'runs'}`, told = found.length === data.rows.length ? total : `${found.length} of ${total}`;
+      more.hidden = !PHONE.matches || shown.length <= most; more.textContent = `Show more of ${shown.length} runs`;
+      const total = `${data.rows.length} ${data.rows.length === 1 ? 'run' : 'runs'}`, told = shown.length === data.rows.length ? total : `${shown.length} of ${total}`;
       if (count.textContent !== told) count.textContent = told;
       mark();
     }
@@ -214,7 +226,8 @@
     });
     body.addEventListener('focusin', mark);
     element.addEventListener('keydown', (e) => { if (e.key === 'Escape' && ticked.size) { ticked.clear(); mark(); } });
-    PHONE.addEventListener('change', arrange);
+    PHONE.addEventListener('change', () => arrange(true));
+    box.addEventListener('scroll', () => { if (most < shown.length && box.scrollTop + box.clientHeight > box.scrollHeight - 800) { most += AT_ONCE.desk; arrange(); } });
 
     function draw() {
       if (!props.value) return;
@@ -225,13 +238,7 @@
       const ids = new Set(data.rows.map((row) => row.id));
       for (const id of drawn.keys()) if (!ids.has(id)) { drawn.delete(id); ticked.delete(id); }
       if (!ids.has(picked)) picked = '';
-      for (const row of data.rows) {
-        const text = JSON.stringify(row);
-        let one = drawn.get(row.id);
-        if (!one) drawn.set(row.id, one = made(row));
-        if (one.text === text && sameColumns) continue;
-        one.row = row; one.text = text; fill(one);
-      }
+      if (!sameColumns) drawn.clear();
       damaged.textContent = data.damaged; damaged.hidden = !data.damaged;
       offer(); arrange();
     }

@@ -47,14 +47,14 @@ class RunCard:
                 elem_id="run-meta",
             )
             # For a finished run.
-            with gr.Accordion(
+            self.extension = gr.Accordion(
                 "Train for more epochs", open=False, visible=False, elem_id="run-more"
-            ) as self.extension:
-                with gr.Row(elem_classes="run-acts more-epochs"):
-                    self.epochs = gr.Number(
-                        1, label="More epochs", info=MORE_EPOCHS, minimum=0, elem_id="more-epochs"
-                    )
-                    self.extend = make_button("Train for more epochs", "extend-run", 170)
+            )
+            with self.extension, gr.Row(elem_classes="run-acts more-epochs"):
+                self.epochs = gr.Number(
+                    1, label="More epochs", info=MORE_EPOCHS, minimum=0, elem_id="more-epochs"
+                )
+                self.extend = make_button("Train for more epochs", "extend-run", 170)
             self.report = raw_html(
                 html_template='<div class="report-host"></div>',
                 js_on_load="HoneReport(element, props, watch)",

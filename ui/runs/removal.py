@@ -14,7 +14,7 @@ from engine.store.run_view import RunState
 from engine.text import count_of, format_bytes
 from ui.confirm import Confirmation
 from ui.context import Context
-from ui.handlers import Updates
+from ui.handlers import HIDDEN, Updates
 from ui.text import line
 
 NAMED = 5  # runs in the question
@@ -68,11 +68,8 @@ def describe_live(runs: list[RunDir], live: list[RunDir]) -> str:
     return "It waits in the queue, and leaves it."
 
 
-def delete_asked(ctx: Context, sure: Confirmation, about: object, done: Any) -> Iterator[Updates]:
-    """Delete the runs that the question named; ``done()`` gives what the page shows afterwards.
-
-    What keeps them from being deleted is said where the question stood.
-    """
+def delete_asked(ctx: Context, sure: Confirmation, about: Any) -> Iterator[Updates]:
+    """Delete the runs that the question named; what keeps them from it is said in its place."""
     if not isinstance(about, DeletionAsked):
         raise RunError("Choose the runs to delete first.")
     if about.stop:
@@ -84,7 +81,7 @@ def delete_asked(ctx: Context, sure: Confirmation, about: object, done: Any) -> 
     except HoneError as error:
         yield {sure.question: line(str(error), "bad"), **ready}
         return
-    yield {sure.box: gr.update(visible=False), **ready, **done(about.ids)}
+    yield {sure.box: HIDDEN, **ready}
 
 
 def ask_deletion_of_all(ctx: Context, sure: Confirmation) -> Updates:

@@ -27,8 +27,16 @@ from ui.text import STATE_LABELS
 FILES = ("spec.yaml", "meta.json", "events.jsonl", "data/about.json")  # that a row is made of
 KEPT, VERSION = "row.json", 1  # the file, and what its content means
 ROWS_KEPT = 4000  # in memory, of all visitors
-Cell = tuple[str, str, float | str]  # what is shown, a note below it, what it is sorted by
-NO_CELL = ("–", "", "")  # sorted after all others
+
+
+class Cell(NamedTuple):
+    """What a column shows of a run."""
+
+    figure: str = "–"
+    sort: float | str = ""  # an empty one comes after all others
+    aside: str = ""  # beside the figure
+    note: str = ""  # below it
+    hint: str = ""  # where there is room, or when somebody points at it
 
 
 class Column(NamedTuple):
@@ -85,9 +93,9 @@ def run_row(run: RunDir) -> dict[str, Any] | None:
         note = f"{100 * facts.bare.step / facts.bare.total_steps:.0f} %"
     label = STATE_LABELS[state]
     # Those that work come first, then as their names go.
-    cells = facts.cells | {"state": (label, note, f"{int(not state.live)} {label}")}
+    cells = facts.cells | {"state": Cell(label, f"{int(not state.live)} {label}", note)}
     own = {"state": state.value, "label": label, "live": state.live or alive or bool(job)}
-    return facts.row | own | {"cells": [cells.get(key, NO_CELL) for key in COLUMNS]}
+    return facts.row | own | {"cells": [cells.get(key, Cell()) for key in COLUMNS]}
 
 
 def run_version(run: RunDir) -> str:
@@ -142,7 +150,7 @@ def _fresh_facts(path: Path, version: Version) -> _Facts | None:
         "data": meta["data"],
     }
     cells = _setting_cells(spec, view, row) | _result_cells(run, view)
-    cells["started"] = (format_date(meta["created"]), "", float(meta["created"]))
+    cells["started"] = Cell(format_date(meta["created"]), float(meta["created"]))
     if view.ended is None:
         bare = RunView(
             started=view.started, last=view.last, preparing=view.preparing, interlude=view.interlude
@@ -158,43 +166,42 @@ def _fresh_facts(path: Path, version: Version) -> _Facts | None:
 
 def _setting_cells(spec: RunSpec, view: RunView, row: dict[str, Any]) -> dict[str, Cell]:
     method, optim = spec.method, spec.optim
-    name = METHODS[method.kind].name
-    cells: dict[str, Cell] = {
-        "model": (row["model"], "", row["model"].casefold()),
-        "method": (name, "", name.casefold()),
-    }
+    cells = {"model": _text(row["model"]), "method": _text(METHODS[method.kind].name)}
     if row["data"]:
-        cells["data"] = (row["data"], "", row["data"].casefold())
+        cells["data"] = _text(row["data"])
     if method.adapts:
-        cells["rank"] = (str(method.rank), "", method.rank)
-    if view.imported:  # what is in its settings is nobody's choice
+        cells["rank"] = Cell(str(method.rank), method.rank)
+    if view.imported:  # what else is in its settings is nobody's choice
         return cells
     epochs = view.started.epochs if view.started else optim.epochs
-    cells["rate"] = (f"{optim.learning_rate:g}", "", optim.learning_rate)
-    cells["epochs"] = (f"{epochs:g}", "", epochs)
-    cells["batch"] = (str(optim.effective_batch), "", optim.effective_batch)
+    cells["rate"] = Cell(f"{optim.learning_rate:g}", optim.learning_rate)
+    cells["epochs"] = Cell(f"{epochs:g}", epochs)
+    cells["batch"] = Cell(str(optim.effective_batch), optim.effective_batch)
     if began := view.started:
         held = f"{format_count(began.held_out)} held out" if began.held_out else ""
-        cells["rows"] = (format_count(began.rows), held, began.rows)
+        cells["rows"] = Cell(format_count(began.rows), began.rows, hint=held)
     return cells
+
+
+def _text(words: str) -> Cell:
+    return Cell(words, words.casefold())
 
 
 def _result_cells(run: RunDir, view: RunView) -> dict[str, Cell]:
     cells: dict[str, Cell] = {}
     mind = short_caution(run)
     if view.kept:
-        notes = (_drop(view.kept.loss, view.first_loss), mind)
-        text = "\n".join(filter(None, notes))
-        cells["loss"] = (loss_figure(view.kept.loss), text, view.kept.loss)
+        kept, first = view.kept.loss, view.first_loss
+        start = "" if first is None else f"from {loss_figure(first)}"
+        cells["loss"] = Cell(loss_figure(kept), kept, _drop(kept, first), mind, start)
     if view.scored:
         score = short_score(view.scored)
-        text = "\n".join(filter(None, (score.note, mind)))
-        cells["score"] = (score.figure, text, score.rank)
+        cells["score"] = Cell(score.figure, score.rank, score.what, mind, score.base)
     if view.last:
-        cells["time"] = (format_duration(view.last.seconds), "", view.last.seconds)
+        cells["time"] = Cell(format_duration(view.last.seconds), view.last.seconds)
     saved = (len(view.saved), view.attempt, len(view.merged), type(view.ended).__name__)
     size = _size(run.path, saved)
-    cells["disk"] = (format_bytes(size), "", size)
+    cells["disk"] = Cell(format_bytes(size), size)
     return cells
 
 
@@ -212,11 +219,8 @@ def loss_figure(loss: float) -> str:
 
 
 def _drop(kept: float, first: float | None) -> str:
-    """How far the loss fell; never all of it, which no loss does."""
-    if first is None:
+    """How far the loss fell; never by all of it, which no loss does."""
+    if first is None or kept >= first:
         return ""
-    start = f"from {loss_figure(first)}"
-    if kept >= first:
-        return start
     share = format_share(first - kept, first)
-    return f"{start}, down {'over 99 %' if share == '100 %' and kept > 0 else share}"
+    return f"↓ {'> 99 %' if share == '100 %' and kept > 0 else share}"

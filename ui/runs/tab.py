@@ -1,11 +1,11 @@
-"""The Runs tab: every run in a table, to sort, search, pick, tag or delete; below it the picked one.
+"""The Runs tab: every run in a table, to sort, search, pick, tag or delete; below it the picked.
 
 It follows what happens: the page's channel triggers ``refresh_table`` (see ``RunsTab.follow``).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import gradio as gr
@@ -83,9 +83,8 @@ def _wire_deletion(ctx: Context, own: RunsTab) -> None:
     card.delete.click(bind(ask_picked, ctx, own), own.picked, card.sure.shown, **QUIET)
     table.ask_deletion(bind(ask_chosen, ctx, own), None, own.sure.shown, **QUIET)
     for sure in (card.sure, own.sure):
-        outputs = list(dict.fromkeys([*own.shown, *sure.shown]))
-        inputs = [sure.about, own.picked, own.seen]
-        sure.yes.click(bind(delete_runs, ctx, own, sure), inputs, outputs, **QUIET)
+        handler = bind(removal.delete_asked, ctx, sure)
+        own.follow(ctx, sure.yes.click(handler, sure.about, sure.shown, **QUIET).then)
     ask_all = bind(removal.ask_deletion_of_all, ctx, own.all_sure)
     own.all.click(ask_all, None, own.all_sure.shown, **QUIET)
     deleted = own.all_sure.yes.click(bind(removal.delete_belongings, ctx), None, None, **QUIET)
@@ -175,18 +174,3 @@ def ask_picked(ctx: Context, own: RunsTab, picked: str) -> Updates:
 def ask_chosen(ctx: Context, own: RunsTab, event: gr.EventData) -> Updates:
     """Ask before the ticked runs are deleted."""
     return removal.ask_deletion(ctx, own.sure, event_texts(event, "ids"))
-
-
-def delete_runs(
-    ctx: Context, own: RunsTab, sure: Confirmation, about: Any, picked: str, seen: Seen
-) -> Iterator[Updates]:
-    """Delete the runs that a question named; the card goes with the run that it shows."""
-
-    def done(ids: tuple[str, ...]) -> Updates:
-        shown = new_table(ctx, own, seen)
-        if picked not in ids:
-            return shown
-        left = shown.get(own.seen, seen)._replace(report="")
-        return shown | {own.picked: "", own.card.box: HIDDEN, own.seen: left}
-
-    yield from removal.delete_asked(ctx, sure, about, done)
