@@ -27,7 +27,7 @@ class Confirmation:
             with gr.Row(elem_classes="run-acts"):
                 self.yes = make_button(yes, f"{name}-yes", variant="stop")
                 self.no = make_button("Keep it", f"{name}-no")
-        self.shown = [self.box, self.question, self.about, self.yes]
+        self.shown = [self.box, self.question, self.about, self.yes, self.no]
         self.no.click(bind(set_value, HIDDEN), None, self.box, **QUIET)
 
     def ask(self, question: str, about: object = "", yes: str = "") -> Updates:

@@ -72,10 +72,11 @@ def delete_asked(ctx: Context, sure: Confirmation, about: Any) -> Iterator[Updat
     """Delete the runs that the question named; what keeps them from it is said in its place."""
     if not isinstance(about, DeletionAsked):
         raise RunError("Choose the runs to delete first.")
+    buttons = (sure.yes, sure.no)
     if about.stop:
         waiting = line("Stopping, then deleting. This takes a few seconds.", "wait")
-        yield {sure.question: waiting, sure.yes: gr.update(interactive=False)}
-    ready = {sure.yes: gr.update(interactive=True)}
+        yield {sure.question: waiting} | dict.fromkeys(buttons, gr.update(interactive=False))
+    ready = dict.fromkeys(buttons, gr.update(interactive=True))
     try:
         deletion.delete_runs(ctx.engine, about.ids, about.stop)
     except HoneError as error:
