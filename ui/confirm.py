@@ -19,7 +19,7 @@ class Confirmation:
 
     def __init__(self, name: str, yes: str, *choices: Component) -> None:
         with gr.Column(visible=False, elem_id=f"{name}-sure", elem_classes="boxed") as self.box:
-            script = f"HoneQuestion(element, watch, '{name}-sure')"  # it takes the focus
+            script = f"HoneQuestion(element, watch, '{name}')"  # it takes the focus
             self.question = raw_html(js_on_load=script)
             self.about = gr.State("")  # what the question names: its id, or what ``ask`` is given
             for one in choices:

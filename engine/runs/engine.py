@@ -20,7 +20,7 @@ from engine.process.limits import child_limits
 from engine.process.run import Backend, ProcessBackend
 from engine.runs import disk_space, ending, quota, require, warm_start
 from engine.runs.busy import BusyRun
-from engine.runs.plan import START_GB, Known, Plan, Problems, find_out, make_plan, named_specs
+from engine.runs.plan import START_GB, Known, Plan, Problems, earlier_runs, find_out, make_plan
 from engine.runs.speed import SpeedHistory
 from engine.runs.supervisor import Supervisor
 from engine.spec import naming
@@ -112,7 +112,7 @@ class Engine:
         spec, prepared = plan.spec, plan.prepared
         assert prepared
         files, about = (prepared.train_file, prepared.held_out_file), prepared.summary()
-        name = naming.choose_name(spec, prepared.name, named_specs(self.store))
+        name = naming.choose_name(spec, prepared.name, [*earlier_runs(self.store)])
         run = self.store.create_run(spec, *files, about, lambda new: self._complete(new, name))
         try:
             with self._place_in_queue():

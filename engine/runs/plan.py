@@ -7,7 +7,7 @@ same words.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import NamedTuple
 
 from engine import hardware
@@ -27,7 +27,7 @@ from engine.process import oneshot
 from engine.process.desk import Desk
 from engine.runs import quota, warm_start
 from engine.spec.method import MethodSpec
-from engine.spec.naming import NamedSpec
+from engine.spec.naming import EarlierRun
 from engine.spec.objective import (
     head_outputs,
     resolve_objective,
@@ -151,10 +151,11 @@ def make_plan(store: Store, desk: Desk, spec: RunSpec, known: Known) -> Plan:
     return Plan(spec, tuple(problems.found), prepared, rows, case, estimate, asked=asked)
 
 
-def named_specs(store: Store) -> list[NamedSpec]:
-    """The owner's earlier runs, newest first, as a new run's name is chosen by them."""
-    readable = (run for run in store.all_runs() if run.is_readable)
-    return [NamedSpec(run.id, run.name, run.spec) for run in readable]
+def earlier_runs(store: Store) -> Iterator[EarlierRun]:
+    """The owner's runs, newest first, as a new run's name is chosen by them."""
+    for run in store.all_runs():
+        with suppress(HoneError):  # one that is damaged has no name
+            yield EarlierRun(run.id, run.name, run.meta["data"], lambda run=run: run.spec)  # type: ignore[misc]
 
 
 def make_case(store: Store, desk: Desk, spec: RunSpec, known: Known) -> Case:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from pathlib import PurePath
 from typing import NamedTuple
 
+from engine.errors import HoneError
 from engine.spec.method import METHODS
 from engine.spec.objective import OBJECTIVE_NAMES
 from engine.spec.run import RunSpec, spec_field
@@ -21,15 +23,16 @@ ADAPTER = tuple(
 )  # fmt: skip
 
 
-class NamedSpec(NamedTuple):
-    """An earlier run's id, name and settings."""
+class EarlierRun(NamedTuple):
+    """An earlier run's id, name and the name of its data."""
 
     id: str
     name: str
-    spec: RunSpec
+    data: str
+    load_spec: Callable[[], RunSpec]  # asked of one or two, since there may be hundreds
 
 
-def choose_name(spec: RunSpec, data_name: str, earlier: Sequence[NamedSpec]) -> str:
+def choose_name(spec: RunSpec, data_name: str, earlier: Sequence[EarlierRun]) -> str:
     """A name that no earlier run has; ``earlier``: the owner's runs, newest first.
 
     The first run of some data is called as the data is, or as its settings say. A later one adds
@@ -37,11 +40,13 @@ def choose_name(spec: RunSpec, data_name: str, earlier: Sequence[NamedSpec]) -> 
     """
     stem = spec.name or data_name.rsplit(".", 1)[0][:LONGEST_NAME]
     taken = {one.name.casefold() for one in earlier}
-    if stem.casefold() not in taken and (spec.name or not _of_same_data(spec, earlier)):
-        return stem
     same_name = [one for one in earlier if one.name.casefold() == stem.casefold()]
-    first = (same_name or _of_same_data(spec, earlier))[-1]
-    differences = describe_differences(first.spec, spec, earlier)
+    same_data = [one for one in earlier if one.data == data_name]
+    if not same_name and (spec.name or not same_data):
+        return stem
+    origin = next((one for one in earlier if one.id == spec.model.start), None)
+    after = origin.name if origin and origin.data != data_name else ""
+    differences = _differences_from_first(spec, same_name or same_data, after)
     if len(differences) > MOST_DIFFERENCES:
         more = len(differences) - MOST_DIFFERENCES + 1
         differences = [*differences[: MOST_DIFFERENCES - 1], f"{more} more"]
@@ -53,39 +58,31 @@ def choose_name(spec: RunSpec, data_name: str, earlier: Sequence[NamedSpec]) -> 
     return next(one for one in numbered if one.casefold() not in taken)
 
 
-def describe_differences(
-    reference: RunSpec, spec: RunSpec, earlier: Sequence[NamedSpec] = ()
-) -> list[str]:
+def _differences_from_first(spec: RunSpec, runs: Sequence[EarlierRun], after: str) -> list[str]:
+    """What differs from the oldest of these whose settings can be read."""
+    for one in reversed(runs):
+        with suppress(HoneError):
+            return describe_differences(one.load_spec(), spec, after)
+    return []
+
+
+def describe_differences(reference: RunSpec, spec: RunSpec, after: str = "") -> list[str]:
     """What ``spec`` does otherwise than ``reference``, each in a few words, the weightiest first.
 
-    Where it runs and what is asked during training are no differences.
+    Where it runs and what is asked during training are no differences. ``after``: the name of the
+    run that it starts from, where that had other data.
     """
-    return [*_start_difference(reference, spec, earlier), *_setting_differences(reference, spec)]
-
-
-def _of_same_data(spec: RunSpec, earlier: Sequence[NamedSpec]) -> list[NamedSpec]:
-    return [one for one in earlier if one.spec.data.source == spec.data.source]
+    found = [*_setting_differences(reference, spec)]
+    if spec.model.start != reference.model.start:
+        start = f"after {after[:LEAST_STEM]}" if after else "continued"
+        found.insert(0, start if spec.model.start else "from the base model")
+    return found
 
 
 def _joined(stem: str, rest: str) -> str:
     """Both together in no more characters than a name may have."""
     rest = rest[: LONGEST_NAME - LEAST_STEM]
     return stem[: LONGEST_NAME - len(rest)].rstrip(" ,") + rest
-
-
-def _start_difference(
-    reference: RunSpec, spec: RunSpec, earlier: Sequence[NamedSpec]
-) -> Iterator[str]:
-    start = spec.model.start
-    if start == reference.model.start:
-        return
-    origin = next((one for one in earlier if one.id == start), None)
-    if not start:
-        yield "from the base model"
-    elif origin and origin.spec.data.source != spec.data.source:
-        yield f"after {origin.name[:LEAST_STEM]}"
-    else:
-        yield "continued"
 
 
 def _setting_differences(reference: RunSpec, spec: RunSpec) -> Iterator[str]:
@@ -116,8 +113,8 @@ def _value(spec: RunSpec, path: str) -> object:
 
 
 def _number(value: float) -> str:
-    """0.0005 as 5e-4, 0.02 as 0.02."""
-    if value >= 0.01 or not value:
+    """0.0005 as 5e-4, 0.002 as 0.002."""
+    if value >= 0.001 or not value:
         return f"{value:g}"
     digits, _, power = f"{value:.3e}".partition("e")
     return f"{digits.rstrip('0').rstrip('.')}e{int(power)}"

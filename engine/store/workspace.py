@@ -2,7 +2,7 @@
 
     workspace/
       runs/<id>/       spec.yaml meta.json events.jsonl worker.log lock data/ start/ checkpoints/
-                       adapter/ merged/
+                       adapter/ merged/ row.json (ui.runs.rows; may be deleted at any time)
       datasets/<id>/   rows.arrow card.json     (id: a hash of the content)
       prepared/<key>/  rows as runs use them; may be deleted at any time
       tokens/<key>/    rows as tokens, for a model and its settings; may be deleted at any time

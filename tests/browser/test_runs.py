@@ -69,11 +69,11 @@ def test_they_are_sorted_found_and_picked(
     page.get_by_role("combobox", name="Tag").select_option("")
     # A row is the link, and the arrow keys move.
     page.locator("#runs-table tbody tr").first.locator("td").last.click()
-    page.locator(f"#run-meta [data-run='{runs[0].id}']").wait_for()
+    page.locator(f"#run-meta [data-shown='{runs[0].id}']").wait_for()
     page.locator(NAMES).first.focus()
     page.keyboard.press("ArrowDown")
     page.keyboard.press("Enter")
-    page.locator(f"#run-meta [data-run='{runs[2].id}']").wait_for()
+    page.locator(f"#run-meta [data-shown='{runs[2].id}']").wait_for()
     assert page.locator(f"[data-picked=true] [data-run='{runs[2].id}']").count() == 1
     dark = open_page(url, 390, 844, dark=True)
     go(dark, "Runs")
@@ -105,6 +105,10 @@ def test_several_are_deleted_and_an_empty_table_leads_on(
     page.keyboard.press("Escape")
     page.locator("#delete-run-sure").wait_for(state="hidden")
     assert page.evaluate("document.activeElement.id") == "delete-run"
+    page.keyboard.press("Enter")  # the same question once more
+    page.wait_for_function("document.activeElement.closest('#delete-run-sure')")
+    page.locator("#delete-run-no").click()
+    page.locator("#delete-run-sure").wait_for(state="hidden")
     page.get_by_role("checkbox", name="Choose all shown runs").check()
     page.locator("#tag-chosen").click()
     page.keyboard.type("old")

@@ -38,7 +38,7 @@
     function draw() {
       if (!props.value) return;
       const next = JSON.parse(props.value), another = next.id !== data.id;
-      data = next; host.dataset.run = data.id;
+      data = next; host.dataset.shown = data.id;
       if (another || document.activeElement !== name) name.value = data.name;
       if (another || document.activeElement !== note) note.value = data.note;
       chips.replaceChildren(...data.tags.map((words) => {
@@ -69,15 +69,17 @@
     const marking = () => { const chosen = getSelection(); return !chosen.isCollapsed && host.contains(chosen.anchorNode); };
     function draw() {
       if (!props.value) return;
-      const next = JSON.parse(props.value), run = document.querySelector('#run-card .run-meta')?.dataset.run;
+      const next = JSON.parse(props.value), run = document.querySelector('#run-card .run-meta')?.dataset.shown;
       if ((run && run !== next.id) || next.html === shown || (id === next.id && marking())) return;
       const open = id === next.id ? [...host.querySelectorAll('details')].map((one) => one.open) : [];
       id = next.id; shown = next.html;
       host.innerHTML = shown;
       [...host.querySelectorAll('details')].forEach((one, at) => { if (open[at]) one.open = true; });
     }
-    document.addEventListener('selectionchange', draw);
-    document.addEventListener('hone-run-picked', draw); // the card's parts may come one after the other
+    for (const name of ['selectionchange', 'hone-run-picked']) { // the card's parts may come one after the other
+      const again = () => { if (host.isConnected) draw(); else document.removeEventListener(name, again); };
+      document.addEventListener(name, again);
+    }
     watch('value', draw);
     draw();
   };

@@ -44,7 +44,7 @@
     const chooser = make('details', 'columns'), choices = make('div', 'columns-list');
     chooser.append(make('summary', 'field', 'Columns'), choices);
     chooser.addEventListener('keydown', (e) => { if (e.key === 'Escape') { chooser.open = false; chooser.firstChild.focus(); } });
-    document.addEventListener('click', (e) => { if (!chooser.contains(e.target)) chooser.open = false; });
+    document.addEventListener('click', (e) => { if (chooser.open && !chooser.contains(e.target)) chooser.open = false; });
     tools.append(search, ...Object.values(selects), order, make('span', 'grow'), count, chooser);
 
     /* --- several at once --- */

@@ -75,10 +75,10 @@ def wire_card(ctx: Context, card: RunCard, picked: gr.State) -> None:
 # --- handlers ---
 
 
-def card_of(ctx: Context, card: RunCard, run: RunDir) -> Updates:
+def card_of(card: RunCard, run: RunDir, known_tags: list[str]) -> Updates:
     """The whole card of a run that has just been picked."""
     shown: Updates = {card.box: gr.update(visible=True), card.sure.box: gr.update(visible=False)}
-    return shown | {card.meta: meta_value(ctx, run)} | what_follows(card, run)
+    return shown | {card.meta: meta_value(run, known_tags)} | what_follows(card, run)
 
 
 def what_follows(card: RunCard, run: RunDir) -> Updates:
@@ -92,25 +92,20 @@ def what_follows(card: RunCard, run: RunDir) -> Updates:
     }
 
 
-def meta_value(ctx: Context, run: RunDir, saved: bool = False) -> str:
-    """Name, note and tags as the page's script takes them, and tags that other runs have."""
-    known = {tag for one in ctx.engine.store.all_runs() for tag in tags_of(one)}
+def meta_value(run: RunDir, known_tags: list[str], saved: bool = False) -> str:
+    """Name, note and tags as the page's script takes them, and the tags that runs have."""
+    meta = run.meta
     value = {
         "id": run.id,
-        "name": run.meta["name"],
-        "note": run.meta["note"],
+        "name": meta["name"],
+        "note": meta["note"],
         "tags": run.tags,
-        "known": sorted(known, key=str.casefold),
+        "known": known_tags,
         "most": MOST_TAGS,
         "saved": saved,
         "version": run_version(run),  # so that the same words are told again
     }
     return json.dumps(value)
-
-
-def tags_of(run: RunDir) -> tuple[str, ...]:
-    """A run's tags; none where its files are damaged."""
-    return run.tags if run.is_readable else ()
 
 
 def save_meta(ctx: Context, event: gr.EventData) -> RunDir:

@@ -21,7 +21,7 @@ from ui.runs.add_adapter import AdapterWidgets, Picking, offer_choices, wire_ada
 from ui.runs.card import RunCard, event_texts
 from ui.runs.queue import QueueList
 from ui.runs.rows import run_version
-from ui.runs.table import picking_table, runs_table
+from ui.runs.table import RunsTable, picking_table, runs_table
 from ui.theme import build_intro, make_button, raw_html
 
 RELOAD = "() => location.reload()"  # nothing that the page still shows is there any more
@@ -104,15 +104,19 @@ def wire_adapter_adding(ctx: Context, own: RunsTab, fields: Mapping[str, Compone
 
 def refresh_table(ctx: Context, own: RunsTab, picked: str, seen: Seen) -> Any:
     """The table and the picked run's report as they are now; what has not changed is left alone."""
-    shown = new_table(ctx, own, seen)
+    shown = what_changed(own, seen, table_of(ctx))
     if picked:
         shown |= _follow_picked(ctx, own, picked, shown.get(own.seen, seen))
     return shown or gr.skip()
 
 
-def new_table(ctx: Context, own: RunsTab, seen: Seen) -> Updates:
-    """The table where it has changed, else nothing."""
-    table = runs_table(ctx.engine.store.all_runs())
+def table_of(ctx: Context) -> RunsTable:
+    """All runs of a visitor."""
+    return runs_table(ctx.engine.store.all_runs())
+
+
+def what_changed(own: RunsTab, seen: Seen, table: RunsTable) -> Updates:
+    """The table where the page shows another one, else nothing."""
     if table.version == seen.table:
         return {}
     return {own.table: table.text, own.seen: seen._replace(table=table.version)}
@@ -132,38 +136,40 @@ def _follow_picked(ctx: Context, own: RunsTab, picked: str, seen: Seen) -> Updat
 
 def choose_run(ctx: Context, own: RunsTab, seen: Seen, event: gr.EventData) -> Updates:
     """Pick a run of the table."""
-    run = ctx.engine.store.run(event_text(event, "name"))
-    shown = new_table(ctx, own, seen)
+    run, table = ctx.engine.store.run(event_text(event, "name")), table_of(ctx)
+    shown = what_changed(own, seen, table)
     seen = shown.get(own.seen, seen)._replace(report=run_version(run))
     shown |= {own.picked: run.id, own.seen: seen}
-    return shown | run_card.card_of(ctx, own.card, run)
+    return shown | run_card.card_of(own.card, run, table.tags)
 
 
 def show_run(ctx: Context, own: RunsTab, run_id: str) -> Updates:
     """Pick a run that nobody has clicked on: one that was just added."""
-    run, table = ctx.engine.store.run(run_id), runs_table(ctx.engine.store.all_runs())
+    run, table = ctx.engine.store.run(run_id), table_of(ctx)
     return {
         own.table: picking_table(table, run.id),
         own.picked: run.id,
         own.seen: Seen(table.version, run_version(run)),
-        **run_card.card_of(ctx, own.card, run),
+        **run_card.card_of(own.card, run, table.tags),
     }
 
 
 def save_meta(ctx: Context, own: RunsTab, seen: Seen, event: gr.EventData) -> Updates:
     """Save the name, note and tags that were typed on the card."""
-    run = run_card.save_meta(ctx, event)
-    value = run_card.meta_value(ctx, run, saved=True)
-    return {own.card.meta: value} | new_table(ctx, own, seen)
+    run, table = run_card.save_meta(ctx, event), table_of(ctx)
+    value = run_card.meta_value(run, table.tags, saved=True)
+    return {own.card.meta: value} | what_changed(own, seen, table)
 
 
 def tag_runs(ctx: Context, own: RunsTab, picked: str, seen: Seen, event: gr.EventData) -> Updates:
     """Mark the ticked runs with one more tag."""
     runs = [ctx.engine.store.run(one) for one in event_texts(event, "ids")]
     run_card.add_tag(runs, event_text(event, "tag"))
-    shown = new_table(ctx, own, seen)
-    found = next((run for run in runs if run.id == picked), None)
-    return shown | ({own.card.meta: run_card.meta_value(ctx, found)} if found else {})
+    table = table_of(ctx)
+    shown = what_changed(own, seen, table)
+    if found := next((run for run in runs if run.id == picked), None):
+        shown[own.card.meta] = run_card.meta_value(found, table.tags)
+    return shown
 
 
 def ask_picked(ctx: Context, own: RunsTab, picked: str) -> Updates:

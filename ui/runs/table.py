@@ -16,10 +16,11 @@ DAMAGED = (
 
 
 class RunsTable(NamedTuple):
-    """The table as text, and what tells whether another one is the same."""
+    """The table as text, what tells whether another one is the same, and all tags in it."""
 
     text: str
     version: str
+    tags: list[str]
 
 
 def runs_table(runs: Iterable[RunDir]) -> RunsTable:
@@ -37,7 +38,8 @@ def runs_table(runs: Iterable[RunDir]) -> RunsTable:
         "damaged": DAMAGED.format(", ".join(damaged)) if damaged else "",
     }
     text = json.dumps(data, ensure_ascii=False, separators=(",", ":"))
-    return RunsTable(text, blake2b(text.encode(errors="replace"), digest_size=16).hexdigest())
+    version = blake2b(text.encode(errors="replace"), digest_size=16).hexdigest()
+    return RunsTable(text, version, sorted({tag for row in rows for tag in row["tags"]}))
 
 
 def picking_table(table: RunsTable, run_id: str) -> str:

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from engine.spec.naming import LONGEST_NAME, NamedSpec, choose_name, describe_differences
+from engine.errors import SpecError
+from engine.spec.naming import LONGEST_NAME, EarlierRun, choose_name, describe_differences
 from engine.spec.run import RunSpec, make_spec
 
 
@@ -24,9 +25,10 @@ def spec(**changes: Any) -> RunSpec:
 
 def named(specs: list[RunSpec], data: str = "tickets.csv") -> list[str]:
     """The names of runs that are started one after the other."""
-    earlier: list[NamedSpec] = []
+    earlier: list[EarlierRun] = []
     for at, one in enumerate(specs):
-        earlier.insert(0, NamedSpec(f"run-{at}", choose_name(one, data, earlier), one))
+        name = choose_name(one, data, earlier)
+        earlier.insert(0, EarlierRun(f"run-{at}", name, data, lambda one=one: one))
     return [one.name for one in reversed(earlier)]
 
 
@@ -76,8 +78,8 @@ def test_each_setting_has_its_words(changes: dict[str, Any], words: list[str]) -
 
 
 def test_a_run_from_an_adapter_says_so() -> None:
-    first = NamedSpec("run-1", "tickets", spec())
-    other = NamedSpec("run-0", "pirate, rank 8", make_spec({"data": {"source": "sample:pirate"}}))
+    first = EarlierRun("run-1", "tickets", "tickets.csv", spec)
+    other = EarlierRun("run-0", "pirate, rank 8", "Pirate", RunSpec)
     earlier = [first, other]
     assert choose_name(spec(model_start="run-1"), "tickets.csv", earlier) == "tickets, continued"
     assert choose_name(spec(model_start="run-0"), "tickets.csv", earlier) == (
@@ -98,3 +100,15 @@ def test_no_name_is_too_long_and_none_is_there_twice() -> None:
     found = named([spec(), spec(**many), spec(**many), spec(**many)], "a" * 90 + ".csv")
     assert len(set(found)) == 4 and all(len(name) <= LONGEST_NAME for name in found)
     assert found[1].endswith(", rank 8, rate 1e-5, 9 epochs, 4 more") and found[2].endswith(" (2)")
+
+
+def test_an_earlier_run_whose_settings_are_damaged_is_passed_over() -> None:
+    def refuse() -> RunSpec:
+        raise SpecError("it is damaged")
+
+    earlier = [
+        EarlierRun("run-1", "tickets, rank 8", "tickets.csv", lambda: spec(method_rank=8)),
+        EarlierRun("run-0", "tickets", "tickets.csv", refuse),
+    ]
+    assert choose_name(spec(method_rank=4), "tickets.csv", earlier[:1]) == "tickets, rank 4"
+    assert choose_name(spec(method_rank=4), "tickets.csv", earlier) == "tickets 2"

@@ -16,7 +16,6 @@ from tests.ui.fakes import lay_out
 from ui.confirm import Confirmation
 from ui.context import Context
 from ui.handlers import Updates
-from ui.runs import card as run_card
 from ui.runs import removal, tab
 from ui.runs.removal import DeletionAsked
 from ui.runs.tab import RunsTab, Seen
@@ -178,4 +177,3 @@ def test_a_folder_that_cannot_be_read_is_named_below(
     shown = json.loads(runs_table(ctx.engine.store.all_runs()).text)
     assert [row["id"] for row in shown["rows"]] == [finished.id]
     assert "broken-run" in shown["damaged"]
-    assert json.loads(run_card.meta_value(ctx, finished))["known"] == []
