@@ -75,6 +75,19 @@ def test_they_are_sorted_found_and_picked(
     page.keyboard.press("Enter")
     page.locator(f"#run-meta [data-shown='{runs[2].id}']").wait_for()
     assert page.locator(f"[data-picked=true] [data-run='{runs[2].id}']").count() == 1
+    # Several changes at once, none of which gets lost; and the last of two quick picks counts.
+    page.locator("#run-name input").fill("mine")
+    page.locator("#run-note textarea").fill("a note")
+    page.locator("#run-tags input").fill("one")
+    page.keyboard.press("Enter")
+    page.locator("#run-tags input").fill("two")
+    page.keyboard.press("Enter")
+    page.locator("#run-tags .tag", has_text="two").wait_for()
+    page.wait_for_function("document.querySelector('#run-note textarea').value === 'a note'")
+    assert (runs[2].name, runs[2].meta["note"], runs[2].tags) == ("mine", "a note", ("one", "two"))
+    for run in (runs[0], runs[1]):
+        page.locator(f"[data-run='{run.id}']").click()
+    page.locator(f"#run-meta [data-shown='{runs[1].id}']").wait_for()
     dark = open_page(url, 390, 844, dark=True)
     go(dark, "Runs")
     dark.locator(NAMES).first.click()

@@ -8,7 +8,8 @@
   };
   const labelled = (id, words, input) => { const e = make('label'); e.id = id; e.append(make('span', '', words), input); return e; };
 
-  /* What is typed is saved when the field is left, or with Enter. The id goes with it: another run may be picked by then. */
+  /* What is typed is saved when the field is left, or with Enter, each change by itself: several may be under way at once.
+     The id goes with it, since another run may be picked by then. */
   window.HoneRunMeta = function (element, props, trigger, watch) {
     const host = element.querySelector('.run-meta'), name = make('input', 'field'), note = make('textarea', 'field'), tag = make('input');
     const tags = make('span', 'tag-field field'), chips = make('span', 'tags'), known = make('datalist'), saved = make('small', 'saved');
@@ -19,19 +20,15 @@
     host.append(labelled('run-name', 'Name', name), labelled('run-tags', 'Tags', tags), labelled('run-note', 'Note for yourself', note), saved);
 
     const grow = () => { note.style.height = 'auto'; note.style.height = `${note.scrollHeight + 2}px`; };
-    const save = (changes) => {
-      const next = { id: data.id, name: name.value, note: note.value, tags: data.tags, ...changes };
-      if (next.name === data.name && next.note === data.note && next.tags === data.tags) return;
-      trigger('save_meta', next);
-    };
-    name.addEventListener('change', () => save({})); note.addEventListener('change', () => save({}));
+    const save = (field, value) => trigger('save_meta', { id: data.id, [field]: value });
+    name.addEventListener('change', () => save('name', name.value)); note.addEventListener('change', () => save('note', note.value));
     name.addEventListener('keydown', (e) => { if (e.key === 'Escape') { name.value = data.name; name.blur(); } });
     note.addEventListener('input', grow);
     tag.addEventListener('keydown', (e) => {
-      if (e.key === 'Backspace' && !tag.value && data.tags.length) save({ tags: data.tags.slice(0, -1) });
+      if (e.key === 'Backspace' && !tag.value && data.tags.length) save('remove_tag', data.tags.at(-1));
       if (e.key !== 'Enter' && e.key !== ',') return;
       e.preventDefault();
-      if (tag.value.trim()) save({ tags: [...data.tags, tag.value] });
+      if (tag.value.trim()) save('add_tag', tag.value);
       tag.value = '';
     });
 
@@ -43,7 +40,7 @@
       if (another || document.activeElement !== note) note.value = data.note;
       chips.replaceChildren(...data.tags.map((words) => {
         const e = make('button', 'chip tag', words); e.type = 'button'; e.append(make('i', '', '×')); e.setAttribute('aria-label', `Remove the tag ${words}`);
-        e.addEventListener('click', (event) => { event.preventDefault(); save({ tags: data.tags.filter((one) => one !== words) }); tag.focus(); });
+        e.addEventListener('click', (event) => { event.preventDefault(); save('remove_tag', words); tag.focus(); });
         return e;
       }));
       known.replaceChildren(...data.known.filter((one) => !data.tags.includes(one)).map((one) => new Option(one)));

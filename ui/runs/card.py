@@ -109,13 +109,26 @@ def meta_value(run: RunDir, known_tags: list[str], saved: bool = False) -> str:
 
 
 def save_meta(ctx: Context, event: gr.EventData) -> RunDir:
-    """Save the name, note and tags of the run that the event names."""
+    """Save what the event says of the run that it names: its name, its note, a tag more or less."""
     run = ctx.engine.store.run(event_text(event, "id"))
-    name, note = event_text(event, "name").strip(), event_text(event, "note").strip()
-    tags = event_texts(event, "tags")
-    name = " ".join(name.split())[:LONGEST_NAME] or run.meta["name"]
-    run.set_meta(name=name, note=note[:LONGEST_NOTE], tags=clean_tags(tags))
+    changes: dict[str, str | tuple[str, ...]] = {}
+    if has_field(event, "name"):
+        name = " ".join(event_text(event, "name").split())[:LONGEST_NAME]
+        changes["name"] = name or run.meta["name"]
+    if has_field(event, "note"):
+        changes["note"] = event_text(event, "note").strip()[:LONGEST_NOTE]
+    if has_field(event, "add_tag"):
+        changes["tags"] = clean_tags([*run.tags, event_text(event, "add_tag")])
+    if has_field(event, "remove_tag"):
+        gone = event_text(event, "remove_tag")
+        changes["tags"] = tuple(tag for tag in run.tags if tag != gone)
+    run.set_meta(**changes)
     return run
+
+
+def has_field(event: gr.EventData, name: str) -> bool:
+    """Whether an event says anything under this name."""
+    return getattr(event, name, None) is not None
 
 
 def add_tag(runs: Iterable[RunDir], tag: str) -> None:

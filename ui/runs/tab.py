@@ -14,7 +14,7 @@ from gradio.components import Component
 from engine.errors import RunError
 from ui.confirm import Confirmation
 from ui.context import Context
-from ui.handlers import HIDDEN, LATEST, QUIET, Updates, bind, event_text
+from ui.handlers import EACH_CHANGE, HIDDEN, LATEST, QUIET, Updates, bind, event_text
 from ui.runs import card as run_card
 from ui.runs import removal
 from ui.runs.add_adapter import AdapterWidgets, Picking, offer_choices, wire_adapters
@@ -25,6 +25,8 @@ from ui.runs.table import RunsTable, picking_table, runs_table
 from ui.theme import build_intro, make_button, raw_html
 
 RELOAD = "() => location.reload()"  # nothing that the page still shows is there any more
+# Two changes of one run must not overwrite each other.
+ONE_BY_ONE: dict[str, Any] = {"concurrency_id": "run-meta", "concurrency_limit": 1}
 EVENTS = ["pick", "ask_deletion", "tag_runs", "lead"]  # of the table's script
 
 
@@ -71,10 +73,11 @@ def _wire_table(ctx: Context, own: RunsTab) -> None:
     table: Any = own.table  # its events are those of its script
     meta: Any = own.card.meta
     own.follow(ctx, own.tab.select)
-    table.pick(bind(choose_run, ctx, own), own.seen, own.shown, **QUIET)
+    table.pick(bind(choose_run, ctx, own), own.seen, own.shown, **LATEST)
     saved = [own.card.meta, own.table, own.seen]
-    meta.save_meta(bind(save_meta, ctx, own), own.seen, saved, **QUIET)
-    table.tag_runs(bind(tag_runs, ctx, own), [own.picked, own.seen], saved, **QUIET)
+    meta.save_meta(bind(save_meta, ctx, own), own.seen, saved, **EACH_CHANGE, **ONE_BY_ONE)
+    inputs = [own.picked, own.seen]
+    table.tag_runs(bind(tag_runs, ctx, own), inputs, saved, **EACH_CHANGE, **ONE_BY_ONE)
 
 
 def _wire_deletion(ctx: Context, own: RunsTab) -> None:

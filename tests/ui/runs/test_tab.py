@@ -50,16 +50,21 @@ def test_a_run_is_named_noted_and_tagged(ctx: Context, own: RunsTab, finished: R
     assert [row["id"] for row in rows_of(picked, own)] == [finished.id]
     again = tab.choose_run(ctx, own, picked[own.seen], says(name=finished.id))
     assert own.table not in again, "what the page shows already is not sent again"
-    typed = says(
-        id=finished.id, name=f" {NASTY} ", note="a note", tags=["keep", " keep ", "b" * 99]
-    )
-    saved = tab.save_meta(ctx, own, picked[own.seen], typed)
+    seen = picked[own.seen]
+    for field, value in (
+        ("name", f" {NASTY} "), ("note", "a note"), ("add_tag", "keep"), ("add_tag", " Keep "),
+        ("add_tag", "b" * 99),
+    ):  # fmt: skip
+        saved = tab.save_meta(ctx, own, seen, says(id=finished.id, **{field: value}))
+        seen = saved.get(own.seen, seen)
     (row,) = rows_of(saved, own)
     assert (row["name"], row["note"], row["tags"]) == (NASTY, "a note", ["keep", "b" * 24])
     meta = json.loads(saved[own.card.meta])
     assert meta["saved"] and meta["known"] == ["b" * 24, "keep"]
-    tab.save_meta(ctx, own, Seen(), says(id=finished.id, name=" ", note="", tags=[]))
-    assert finished.meta["name"] == NASTY and finished.tags == (), "no run is without a name"
+    for field, value in (("name", " "), ("note", ""), ("remove_tag", "keep")):
+        tab.save_meta(ctx, own, Seen(), says(id=finished.id, **{field: value}))
+    assert finished.meta["name"] == NASTY, "no run is without a name"
+    assert finished.meta["note"] == "" and finished.tags == ("b" * 24,)
 
 
 def test_several_get_a_tag_at_once(ctx: Context, own: RunsTab, finished: RunDir) -> None:
@@ -154,10 +159,11 @@ def test_what_a_page_makes_up_is_a_message(ctx: Context, own: RunsTab, finished:
     with pytest.raises(RunError, match="Choose the runs"):
         tab.ask_chosen(ctx, own, says(ids=[]))
     for values in (
-        {"id": "../../etc", "name": "", "note": "", "tags": []},
-        {"id": finished.id, "name": 1, "note": "", "tags": []},
-        {"id": finished.id, "name": "a", "note": "", "tags": "x"},
-        {"id": finished.id, "name": "a", "note": "", "tags": [[]]},
+        {"id": "../../etc", "name": ""},
+        {"id": finished.id, "name": 1},
+        {"id": finished.id, "name": "a", "note": ["x"]},
+        {"id": finished.id, "add_tag": {}},
+        {"id": finished.id, "remove_tag": False},
         {},
     ):
         with pytest.raises(HoneError):
