@@ -68,7 +68,7 @@
     thead.append(head); table.setAttribute('aria-label', 'Runs'); table.append(thead, body); box.append(table);
     const tickAll = make('input'); tickAll.type = 'checkbox'; tickAll.setAttribute('aria-label', 'Choose all shown runs');
     tickAll.addEventListener('change', () => { for (const row of shown) tickAll.checked ? ticked.add(row.id) : ticked.delete(row.id); mark(); });
-    host.replaceChildren(empty, tools, bar, box, none, more, damaged);
+    host.replaceChildren(tools, bar, box, none, more, damaged);
 
     function heading(column) {
       const th = make('th', column.number ? 'number' : ''); th.scope = 'col';
@@ -167,7 +167,8 @@
       }
       order.value = (own.down ? '-' : '+') + own.sort;
       const some = data.rows.length > 0;
-      empty.hidden = some; tools.hidden = !some; box.hidden = !shown.length; none.hidden = !some || shown.length > 0;
+      if (some) empty.remove(); else host.prepend(empty);
+      tools.hidden = !some; box.hidden = !shown.length; none.hidden = !some || shown.length > 0;
       more.hidden = !PHONE.matches || shown.length <= most; more.textContent = `Show more of ${shown.length} runs`;
       const total = `${data.rows.length} ${data.rows.length === 1 ? 'run' : 'runs'}`, told = shown.length === data.rows.length ? total : `${shown.length} of ${total}`;
       if (count.textContent !== told) count.textContent = told;
@@ -242,7 +243,7 @@
       damaged.textContent = data.damaged; damaged.hidden = !data.damaged;
       offer(); arrange();
     }
-    for (const one of [tools, bar, box, none, more, damaged, empty]) one.hidden = true;
+    for (const one of [tools, bar, box, none, more, damaged]) one.hidden = true;
     watch('value', draw);
     draw();
   };
