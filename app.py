@@ -44,7 +44,7 @@ from ui.form import DataInputs
 from ui.handlers import LATEST, QUIET, bind, log_to_file
 from ui.model.tab import ModelTab, show_chosen_model, wire_model
 from ui.runs import queue
-from ui.runs.tab import RunsTab, refresh_table, wire_adapter_adding
+from ui.runs.tab import RunsTab, wire_adapter_adding
 from ui.train import fill_form, live, restore
 from ui.train.fill_form import suited_spec
 from ui.train.tab import TrainTab, form_widgets, label_start
@@ -169,6 +169,7 @@ def wire_navigation(ctx: Context, page: Page) -> None:
     page.data.next.click(bind(open_tab, "model"), None, page.tabs, **QUIET)
     page.model.next.click(bind(open_tab, "train"), None, page.tabs, **QUIET)
     page.train.lead.lead(bind(open_tab, "runs"), None, page.tabs, **QUIET)
+    page.runs.table.lead(bind(open_first_step), page.data.source, page.tabs, **QUIET)
     compared = [page.tabs, page.compare.run]
     page.train.live.compare_run(bind(compare_run, ctx), page.train.live, compared, **QUIET)
 
@@ -193,7 +194,7 @@ def wire_runs(ctx: Context, page: Page) -> None:
     pushed = (page.pushed.train_changed, page.pushed.runs_changed)
     queue.wire_queue(ctx, runs.queue, train.lead, *moments, *pushed)
     page.pushed.train_changed(bind(label_start, ctx), None, train.card.start, **QUIET)
-    page.pushed.runs_changed(bind(refresh_table, ctx), runs.picked, runs.table, **QUIET)
+    runs.follow(ctx, page.pushed.runs_changed)
 
 
 def first_tab(ctx: Context) -> str:
@@ -207,6 +208,11 @@ def first_tab(ctx: Context) -> str:
 def open_tab(tab: str) -> gr.Tabs:
     """Open another tab."""
     return gr.Tabs(selected=tab)
+
+
+def open_first_step(source: str) -> gr.Tabs:
+    """To a first run: the Train tab, or the Data tab where no data is chosen yet."""
+    return open_tab("train" if source else "data")
 
 
 def watch_run(ctx: Context, run_id: str) -> tuple[gr.Tabs, str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import pairwise
+from typing import NamedTuple
 
 from engine.text import format_count
 from ui.text import escape_html
@@ -50,49 +51,87 @@ def _short_name(name: str) -> str:
     return name if len(name) <= LABEL_LENGTH else name[: LABEL_LENGTH - 1] + "…"
 
 
-# The drawing of losses, in pixels.
-WIDTH, HEIGHT = 720, 280
-LEFT, RIGHT, TOP, BOTTOM = 52, 14, 14, 38  # margins
+LEFT, RIGHT, TOP, BOTTOM = 48, 14, 14, 38  # margins of a drawing of losses, in pixels
 MOST_DOTS = 40  # checks that have a dot; more would hide the line
 CurvePoints = Sequence[tuple[float, float]]  # step, loss
+
+
+class Drawing(NamedTuple):
+    """The size of a drawing of losses; its class says on which screens it is shown."""
+
+    kind: str
+    width: int
+    height: int
+    ticks: int  # numbers along an axis, at most
+
+    @property
+    def right(self) -> int:
+        return self.width - RIGHT
+
+    @property
+    def bottom(self) -> int:
+        return self.height - BOTTOM
+
+
+# Of its own for a phone: a drawing that is made smaller makes its words smaller, too.
+DRAWINGS = (Drawing("wide", 960, 300, 5), Drawing("narrow", 320, 220, 4))
 
 
 def loss_curves_svg(
     training: CurvePoints, smooth: CurvePoints, held_out: CurvePoints, best: int | None
 ) -> str:
-    """Training loss, its smooth line and the held-out loss by step; empty without points."""
-    every = [*training, *held_out]
-    if not every:
-        return ""
-    high_x = max(x for x, _ in every) or 1.0
-    low, high = min(y for _, y in every), max(y for _, y in every)
-    if 0 <= low < 0.5 * high:
-        low = 0.0
-    marks = axis_ticks(low, high)
-    low, high = min(low, marks[0]), max(high, marks[-1])
+    """Training loss, its smooth line and the held-out loss by step; empty without points.
 
-    def pixel(x: float, y: float) -> tuple[float, float]:
-        across = (WIDTH - LEFT - RIGHT) * x / high_x
-        up = (HEIGHT - TOP - BOTTOM) * (y - low) / ((high - low) or 1.0)
-        return LEFT + across, HEIGHT - BOTTOM - up
+    Drawn for wide and for narrow screens, of which the page shows one.
+    """
+    curves = LossCurves(training, smooth, held_out, best)
+    return "".join(map(curves.draw, DRAWINGS)) if curves.points else ""
 
-    steps = [mark for mark in axis_ticks(0, high_x) if mark == round(mark)]
-    held = [pixel(*point) for point in held_out]
-    dotted = held if len(held) <= MOST_DOTS else []
-    parts = [
-        *(_grid_line(pixel(0, mark)[1], mark) for mark in marks),
-        *(_step_tick(pixel(mark, low)[0], mark) for mark in steps),
-        _axis_text((LEFT + WIDTH) / 2, HEIGHT - 4, "middle", "step"),
-        _polyline([pixel(*point) for point in training], "raw"),
-        _polyline([pixel(*point) for point in smooth], "train"),
-        _polyline(held, "held"),
-        *(f'<circle class="dot" cx="{x:.1f}" cy="{y:.1f}" r="3.5"/>' for x, y in dotted),
-        *(_best_mark(*pixel(x, y)) for x, y in held_out if x == best),
-    ]
-    what = "training and held-out" if held_out else "training"
-    label = escape_html(f"Loss by step, from {_axis_number(every[0][1])}: {what}")
-    box = f'viewBox="0 0 {WIDTH} {HEIGHT}" role="img"'
-    return f'<svg class="curves" {box} aria-label="{label}">{"".join(parts)}</svg>'
+
+class LossCurves(NamedTuple):
+    """What is drawn."""
+
+    training: CurvePoints
+    smooth: CurvePoints
+    held_out: CurvePoints
+    best: int | None
+
+    @property
+    def points(self) -> CurvePoints:
+        return [*self.training, *self.held_out]
+
+    def draw(self, on: Drawing) -> str:
+        """One drawing of them as SVG."""
+        every = self.points
+        high_x = max(x for x, _ in every) or 1.0
+        low, high = min(y for _, y in every), max(y for _, y in every)
+        if 0 <= low < 0.5 * high:
+            low = 0.0
+        marks = axis_ticks(low, high, on.ticks)
+        low, high = min(low, marks[0]), max(high, marks[-1])
+
+        def pixel(x: float, y: float) -> tuple[float, float]:
+            across = (on.right - LEFT) * x / high_x
+            up = (on.bottom - TOP) * (y - low) / ((high - low) or 1.0)
+            return LEFT + across, on.bottom - up
+
+        steps = [mark for mark in axis_ticks(0, high_x, on.ticks) if mark == round(mark)]
+        held = [pixel(*point) for point in self.held_out]
+        dotted = held if len(held) <= MOST_DOTS else []
+        parts = [
+            *(_grid_line(on, pixel(0, mark)[1], mark) for mark in marks),
+            *(_step_tick(on, pixel(mark, low)[0], mark) for mark in steps),
+            _axis_text((LEFT + on.width) / 2, on.height - 4, "middle", "step"),
+            _polyline([pixel(*point) for point in self.training], "raw"),
+            _polyline([pixel(*point) for point in self.smooth], "train"),
+            _polyline(held, "held"),
+            *(f'<circle class="dot" cx="{x:.1f}" cy="{y:.1f}" r="3.5"/>' for x, y in dotted),
+            *(_best_mark(on, *pixel(x, y)) for x, y in self.held_out if x == self.best),
+        ]
+        what = "training and held-out" if self.held_out else "training"
+        label = escape_html(f"Loss by step, from {_axis_number(every[0][1])}: {what}")
+        box = f'viewBox="0 0 {on.width} {on.height}" role="img" aria-label="{label}"'
+        return f'<svg class="curves {on.kind}" {box}>{"".join(parts)}</svg>'
 
 
 def axis_ticks(low: float, high: float, wanted: int = 5) -> list[float]:
@@ -113,21 +152,21 @@ def _axis_text(x: float, y: float, anchor: str, text: str, kind: str = "axis") -
     return f'<text class="{kind}" x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}">{text}</text>'
 
 
-def _grid_line(y: float, mark: float) -> str:
-    across = f'x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{y:.1f}" y2="{y:.1f}"'
+def _grid_line(on: Drawing, y: float, mark: float) -> str:
+    across = f'x1="{LEFT}" x2="{on.right}" y1="{y:.1f}" y2="{y:.1f}"'
     return f'<line class="grid" {across}/>' + _axis_text(LEFT - 8, y + 4, "end", _axis_number(mark))
 
 
-def _step_tick(x: float, mark: float) -> str:
-    if x > WIDTH - RIGHT + 1:
+def _step_tick(on: Drawing, x: float, mark: float) -> str:
+    if x > on.right + 1:
         return ""
-    anchor = "end" if x > WIDTH - RIGHT - 20 else "middle"
-    return _axis_text(x, HEIGHT - BOTTOM + 16, anchor, format_count(round(mark)))
+    anchor = "end" if x > on.right - 20 else "middle"
+    return _axis_text(x, on.bottom + 16, anchor, format_count(round(mark)))
 
 
-def _best_mark(x: float, y: float) -> str:
+def _best_mark(on: Drawing, x: float, y: float) -> str:
     circle = f'<circle class="best" cx="{x:.1f}" cy="{y:.1f}" r="5"/>'
-    return circle + _axis_text(min(x, WIDTH - 30), max(y - 10, 12), "middle", "best", "best")
+    return circle + _axis_text(min(x, on.width - 30), max(y - 10, 12), "middle", "best", "best")
 
 
 def _axis_number(value: float) -> str:

@@ -19,17 +19,21 @@ class Confirmation:
 
     def __init__(self, name: str, yes: str, *choices: Component) -> None:
         with gr.Column(visible=False, elem_id=f"{name}-sure", elem_classes="boxed") as self.box:
-            self.question = raw_html()
-            self.about = gr.State("")  # the id of what the question names
+            script = f"HoneQuestion(element, watch, '{name}')"  # it takes the focus
+            self.question = raw_html(js_on_load=script)
+            self.about = gr.State("")  # what the question names: its id, or what ``ask`` is given
             for one in choices:
                 one.render()
             with gr.Row(elem_classes="run-acts"):
                 self.yes = make_button(yes, f"{name}-yes", variant="stop")
                 self.no = make_button("Keep it", f"{name}-no")
-        self.shown = [self.box, self.question, self.about]
+        self.shown = [self.box, self.question, self.about, self.yes, self.no]
         self.no.click(bind(set_value, HIDDEN), None, self.box, **QUIET)
 
-    def ask(self, question: str, about: str = "") -> Updates:
-        """Show the question, which is HTML, about the thing with this id."""
-        shown = gr.update(visible=True)
-        return {self.box: shown, self.question: question, self.about: about}
+    def ask(self, question: str, about: object = "", yes: str = "") -> Updates:
+        """Show the question, which is HTML, about the thing with this id.
+
+        ``yes``: what the button says that agrees, where it differs from time to time.
+        """
+        shown: Updates = {self.box: gr.update(visible=True), self.question: question}
+        return shown | {self.about: about} | ({self.yes: gr.update(value=yes)} if yes else {})

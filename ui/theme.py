@@ -13,16 +13,10 @@ import plotly
 from ui.text import ASSETS, escape_html, read_asset
 
 SCRIPTS = (
-    "page.js",
-    "push.js",
-    "fields.js",
-    "keys.js",
-    "hints.js",
-    "curve.js",
-    "live.js",
-    "model.js",
-)
-STYLES = ("app.css", "train.css", "model.css", "report.css", "data.css")
+    "page.js", "push.js", "fields.js", "keys.js", "hints.js", "confirm.js", "curve.js", "live.js",
+    "model.js", "runs.js", "run-card.js",
+)  # fmt: skip
+STYLES = ("app.css", "train.css", "model.css", "runs.css", "report.css", "data.css")
 PLOTLY = Path(plotly.__file__).parent / "package_data" / "plotly.min.js"
 PLOTLY_PATH = "/plotly.min.js"  # where it is served
 

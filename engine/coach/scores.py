@@ -79,6 +79,32 @@ def match_raw_rows(rows: Sequence[Row], raw: Sequence[Row]) -> list[Row] | None:
 GUESSES = "The base model's last layer is new and was never trained, so it guesses."
 
 
+class ShortScore(NamedTuple):
+    """A score for a table: the figure, what it is, the base model's, and how good it is.
+
+    ``rank`` is greater where a score is better: shares of right replies are 0 or more, perplexities
+    and distances negative, so that each kind stays together when a table is sorted.
+    """
+
+    figure: str
+    what: str
+    base: str
+    rank: float
+
+
+def short_score(done: ScoreEvent) -> ShortScore:
+    """A score in a few words."""
+    if isinstance(done, Perplexity):
+        base, tuned = f"base {format_perplexity(done.base)}", format_perplexity(done.tuned)
+        return ShortScore(tuned, "perplexity", base, -done.tuned)
+    if isinstance(done, NumberScore):
+        base, tuned = f"base {done.error.base:.3g}", f"{done.error.tuned:.3g}"
+        return ShortScore(tuned, "off on average", base, -done.error.tuned)
+    share = done.tuned / done.rows if done.rows else 0.0
+    right = f"{done.tuned} of {done.rows}"
+    return ShortScore(f"{100 * share:.0f} %", right, f"base {done.base} of {done.rows}", share)
+
+
 def score_sentences(done: ScoreEvent) -> list[str]:
     """A score in plain sentences, each figure beside what it is compared with."""
     if isinstance(done, Perplexity):

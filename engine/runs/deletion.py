@@ -63,6 +63,27 @@ def delete_dataset(engine: Engine, source: str, with_runs: bool = False) -> Data
     return use
 
 
+def delete_runs(engine: Engine, run_ids: Iterable[str], stop: bool = False) -> list[str]:
+    """Delete runs of this owner, all or none; returns their names.
+
+    ``stop``: those that work are stopped first, and those that wait leave the queue. Raises
+    RunError for a run that is not there, that works though ``stop`` is not set, or that does not
+    end in time.
+    """
+    runs = [engine.store.run(one) for one in dict.fromkeys(run_ids)]
+    live = [run for run in runs if run.is_busy]
+    if live and not stop:
+        raise RunError(
+            f"'{live[0].name}' is working or waiting now. Stop it first, or choose Delete again: "
+            "then it is stopped and deleted."
+        )
+    names = [run.name for run in runs]
+    _end_runs(engine, runs)
+    for run in runs:
+        engine.delete(run.id)
+    return names
+
+
 class Belongings(NamedTuple):
     """How much an owner has."""
 

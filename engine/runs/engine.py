@@ -22,9 +22,10 @@ from engine.process.run import Backend, ProcessBackend
 from engine.process.spare import Spare
 from engine.runs import disk_space, ending, quota, require, warm_start
 from engine.runs.busy import BusyRun
-from engine.runs.plan import START_GB, Known, Plan, Problems, find_out, make_plan
+from engine.runs.plan import START_GB, Known, Plan, Problems, earlier_runs, find_out, make_plan
 from engine.runs.speed import SpeedHistory, stages_of_run
 from engine.runs.supervisor import Supervisor
+from engine.spec import naming
 from engine.spec.limits import LOCAL, Limits
 from engine.spec.run import RunSpec, make_spec
 from engine.store import events as ev
@@ -137,11 +138,9 @@ class Engine:
         plan.require()
         spec, prepared = plan.spec, plan.prepared
         assert prepared
-        if not spec.name:
-            spec = spec.model_copy(update={"name": prepared.name.rsplit(".", 1)[0][:80]})
-        run = self.store.create_run(
-            spec, prepared.train_file, prepared.held_out_file, prepared.summary(), self._copy_start
-        )
+        files, about = (prepared.train_file, prepared.held_out_file), prepared.summary()
+        name = naming.choose_name(spec, prepared.name, [*earlier_runs(self.store)])
+        run = self.store.create_run(spec, *files, about, lambda new: self._complete(new, name))
         try:
             with self._place_in_queue():
                 self.supervisor.enqueue(run, "train")
@@ -150,7 +149,8 @@ class Engine:
             raise
         return run
 
-    def _copy_start(self, run: RunDir) -> None:
+    def _complete(self, run: RunDir, name: str) -> None:
+        run.set_meta(name=name)
         if other := run.spec.model.start:
             warm_start.copy_result(self.store, warm_start.origin_run(self.store, other), run)
 

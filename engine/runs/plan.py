@@ -7,7 +7,7 @@ same words.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import NamedTuple
 
 from engine import hardware
@@ -28,6 +28,7 @@ from engine.process import oneshot
 from engine.process.desk import Desk
 from engine.runs import quota, warm_start
 from engine.spec.method import MethodSpec
+from engine.spec.naming import EarlierRun
 from engine.spec.objective import (
     LABEL_OBJECTIVES,
     head_outputs,
@@ -167,6 +168,13 @@ def make_plan(store: Store, desk: Desk, spec: RunSpec, known: Known) -> Plan:
     with problems.collect("sampling.prompts"):
         quota.require_short_prompts(spec)
     return Plan(spec, tuple(problems.found), prepared, rows, case, estimate, asked=asked)
+
+
+def earlier_runs(store: Store) -> Iterator[EarlierRun]:
+    """The owner's runs, newest first, as a new run's name is chosen by them."""
+    for run in store.all_runs():
+        with suppress(HoneError):  # one that is damaged has no name
+            yield EarlierRun(run.id, run.name, run.meta["data"], lambda run=run: run.spec)  # type: ignore[misc]
 
 
 def make_case(store: Store, desk: Desk, spec: RunSpec, known: Known) -> Case:

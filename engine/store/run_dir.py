@@ -6,7 +6,7 @@ import json
 import threading
 import time
 from collections.abc import Mapping
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -26,6 +26,7 @@ OWNERS = "owners"  # the folder of the homes of all owners but one (engine.store
 START_ABOUT_FILE = "about.json"  # in a run's start/: which run that adapter is from
 JOB_KINDS = ("train", "score", "merge-fp32", "merge-bf16")
 LAST_SECOND = 2.0**37  # that every system can tell the date of
+MOST_TAGS, LONGEST_TAG = 8, 24  # of a run; characters
 
 
 class RunDir:
@@ -47,7 +48,10 @@ class RunDir:
         self.queue_mark = path / "queued"
         self.stop_mark = path / "stop"  # holds how: keep, pause, cancel or end
         self.ballast = path / ".ballast"  # room for the last words on a full disk
-        self.lock = FileLock(path / "lock")
+
+    @cached_property  # a list of runs has no use for it, and it takes longer than all the rest
+    def lock(self) -> FileLock:
+        return FileLock(self.path / "lock")
 
     @property
     def home(self) -> Path:
@@ -89,9 +93,11 @@ class RunDir:
 
     @property
     def meta(self) -> dict[str, Any]:
-        """``name`` and ``note``, which the user may change, ``created`` and the name of ``data``.
+        """``name``, ``note`` and ``tags``, which the user may change, ``created`` and the name of
+        ``data``.
 
-        ``created`` is in seconds since 1970. Raises RunError where the file is damaged.
+        ``created`` is in seconds since 1970; older runs have no tags. Raises RunError where the
+        file is damaged.
         """
         try:
             value: dict[str, Any] = json.loads(
@@ -111,8 +117,13 @@ class RunDir:
     def set_spec(self, spec: RunSpec) -> None:
         write_whole(self.spec_file, dump_spec_yaml(spec))
 
-    def set_meta(self, **changes: str) -> None:
+    def set_meta(self, **changes: str | tuple[str, ...]) -> None:
         write_json(self.path / "meta.json", self.meta | changes)
+
+    @property
+    def tags(self) -> tuple[str, ...]:
+        """What the user has marked it with."""
+        return clean_tags(self.meta.get("tags"))
 
     @property
     def is_readable(self) -> bool:
@@ -186,6 +197,16 @@ class RunDir:
     def size(self) -> int:
         """Bytes on disk."""
         return bytes_below(self.path)
+
+
+def clean_tags(values: object) -> tuple[str, ...]:
+    """Tags as they are kept: short, on one line, each once; what is no text is left out."""
+    found: dict[str, str] = {}
+    for value in values if isinstance(values, list | tuple) else ():
+        tag = " ".join(value.split())[:LONGEST_TAG].strip() if isinstance(value, str) else ""
+        if tag:
+            found.setdefault(tag.casefold(), tag)
+    return tuple(found.values())[:MOST_TAGS]
 
 
 @lru_cache(maxsize=1000)  # to read YAML takes a list of runs its time

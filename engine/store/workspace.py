@@ -2,7 +2,7 @@
 
     workspace/
       runs/<id>/       spec.yaml meta.json events.jsonl worker.log lock data/ start/ checkpoints/
-                       adapter/ merged/
+                       adapter/ merged/ row.json (ui.runs.rows; may be deleted at any time)
       datasets/<id>/   rows.arrow card.json     (id: a hash of the content)
       prepared/<key>/  rows as runs use them; may be deleted at any time
       tokens/<key>/    rows as tokens, for a model and its settings; may be deleted at any time
@@ -98,7 +98,8 @@ class Store:
         ``about`` describes the data, at least its ``name`` and ``shape``. ``more`` adds to the
         folder before others can see it.
         """
-        stem = spec.name or spec.data.source.partition(":")[2]
+        data_name = str(about["name"]).rsplit(".", 1)[0]
+        stem = spec.name or data_name or spec.data.source.partition(":")[2]
         slug = re.sub(r"[^a-z0-9]+", "-", stem.lower()).strip("-")[:24] or "run"
         run = RunDir(self.runs / f"{time.strftime('%Y%m%d-%H%M%S')}-{slug}-{secrets.token_hex(2)}")
         with whole_folder(run.path) as folder:
@@ -108,7 +109,7 @@ class Store:
             link_or_copy(train, draft.train_file)
             link_or_copy(held_out, draft.held_out_file)
             write_json(draft.about_file, about)
-            meta = {"name": spec.name or stem, "note": "", "created": time.time()}
+            meta = {"name": stem, "note": "", "created": time.time()}
             write_json(draft.path / "meta.json", meta | {"data": about["name"]})
             more(draft)
         return run

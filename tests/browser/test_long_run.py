@@ -40,7 +40,7 @@ def test_a_long_run_is_thinned_and_zoomed_into(
     picture(page, "train-long")
     go(page, "Runs")
     page.locator("#runs-table [data-run]").first.click()
-    page.locator("#run-report svg.curves").wait_for()
+    page.locator("#run-report svg.wide").wait_for()
     picture(page, "report")
     with page.expect_download() as caught:
         page.locator("#take-report").click()
@@ -52,5 +52,5 @@ def test_a_long_run_is_thinned_and_zoomed_into(
     picture(dark, "train-long-phone")
     go(dark, "Runs")
     dark.locator("#runs-table [data-run]").first.click()
-    dark.locator("#run-report svg.curves").wait_for()
+    dark.locator("#run-report svg.narrow").wait_for()
     picture(dark, "report-phone")

@@ -7,7 +7,7 @@ import zipfile
 from pathlib import Path
 from typing import Any
 
-from tests.browser.conftest import OpenPage, Serve, go, picture, reload, unfold
+from tests.browser.conftest import OpenPage, Serve, go, picture, reload
 
 MINUTE = 60_000  # milliseconds
 
@@ -145,11 +145,12 @@ def merges_and_downloads(page: Any) -> None:
 def names_and_deletes(page: Any, home: Path) -> None:
     go(page, "Runs")
     page.locator("[data-run]").first.click()
-    unfold(page, "#run-more")
-    page.locator("#run-name input, #run-name textarea").fill("My <b>pirate</b>")
-    page.locator("#run-note input, #run-note textarea").fill("talks well")
-    page.get_by_role("button", name="Save name and note").click()
+    page.locator("#run-name input").fill("My <b>pirate</b>")
+    page.locator("#run-note textarea").fill("talks well")
+    page.locator("#run-tags input").press_sequentially("keep")
+    page.keyboard.press("Enter")
     page.locator("#runs-table", has_text="My <b>pirate</b>").wait_for()
+    page.locator("#runs-table .tag", has_text="keep").wait_for()
     picture(page, "7-runs")
     page.locator("#delete-run").click()
     page.locator("#delete-run-sure", has_text="This frees").wait_for()

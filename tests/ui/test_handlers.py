@@ -10,12 +10,12 @@ import pytest
 from engine.store.run_dir import OWNERS
 from ui.context import Context
 from ui.handlers import bind
-from ui.runs import tab as runs_tab
+from ui.runs import card as run_card
 
 
 def test_expected_errors_are_words(ctx: Context) -> None:
     with pytest.raises(gr.Error) as caught:
-        bind(runs_tab.download_report, ctx)(None, "no-such-run")
+        bind(run_card.download_report, ctx)(None, "no-such-run")
     assert "There is no run" in caught.value.message and caught.value.print_exception is False
 
 

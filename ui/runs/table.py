@@ -1,67 +1,47 @@
-"""The table of all runs, as HTML."""
+"""The table of all runs as data, which ``assets/runs.js`` draws, sorts and searches."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from pathlib import Path
+import json
+from collections.abc import Iterable
+from hashlib import blake2b
+from typing import NamedTuple
 
-from engine.coach.caution import short_caution
-from engine.spec.method import short_method_name
 from engine.store.run_dir import RunDir
-from engine.text import format_bytes, format_date, format_drop, format_duration, format_loss
-from ui.text import STATE_LABELS, escape_html, line, table
+from ui.runs.rows import COLUMNS, run_row
 
-COLUMN_HEADERS = (
-    "Name", "State", "Held-out loss", "Time", "Model", "Data", "Method", "On disk", "Started",
-)  # fmt: skip
+DAMAGED = (
+    "The settings of these runs in workspace/runs cannot be read; they are left as they are: {}."
+)
 
 
-def runs_table(runs: Sequence[RunDir], picked: str) -> str:
+class RunsTable(NamedTuple):
+    """The table as text, what tells whether another one is the same, and all tags in it."""
+
+    text: str
+    version: str
+    tags: list[str]
+
+
+def runs_table(runs: Iterable[RunDir]) -> RunsTable:
     """Runs in the order given; those that cannot be read are named below."""
-    rows = [_run_row(run, run.id == picked) for run in runs if run.is_readable]
-    damaged = [run.id for run in runs if not run.is_readable]
-    shown = line("No runs yet. Press Start on the Train tab.")
-    if rows:
-        shown = table(COLUMN_HEADERS, rows, "runs")
-    if damaged:
-        text = (
-            "The settings of these runs in workspace/runs cannot be read; they are left as they are"
-        )
-        shown += line(f"{text}: {', '.join(damaged)}.", "warn")
-    return shown
+    rows, damaged = [], []
+    for run in runs:
+        row = run_row(run)
+        if row is None:
+            damaged.append(run.id)
+        else:
+            rows.append(row)
+    data = {
+        "columns": [{"key": key, **column._asdict()} for key, column in COLUMNS.items()],
+        "rows": rows,
+        "damaged": DAMAGED.format(", ".join(damaged)) if damaged else "",
+    }
+    text = json.dumps(data, ensure_ascii=False, separators=(",", ":"))
+    version = blake2b(text.encode(errors="replace"), digest_size=16).hexdigest()
+    return RunsTable(text, version, sorted({tag for row in rows for tag in row["tags"]}))
 
 
-def _run_row(run: RunDir, picked: bool) -> str:
-    spec, view, meta = run.spec, run.view(), run.meta
-    state = run.state(view)
-    pressed, run_id = str(picked).lower(), escape_html(run.id)
-    name = (
-        f'<button type="button" data-do="pick" data-name="{run_id}" data-key="{run_id}" '
-        f'data-run="{run_id}" aria-pressed="{pressed}">'
-        f"{escape_html(meta['name'])}</button>"
-    )
-    if meta["note"]:
-        name += f"<small>{escape_html(meta['note'])}</small>"
-    cells = (
-        name,
-        f'<span class="chip" data-state="{state.value}">{STATE_LABELS[state]}</span>',
-        _loss_cell(view.kept.loss if view.kept else None, view.first_loss, short_caution(run)),
-        format_duration(view.last.seconds) if view.last else "–",
-        escape_html(Path(spec.model.source).name),
-        escape_html(meta["data"] or "–"),
-        escape_html(short_method_name(spec.method)),
-        format_bytes(run.size),
-        format_date(meta["created"]),
-    )
-    return f'<tr data-picked="{pressed}">{"".join(f"<td>{cell}</td>" for cell in cells)}</tr>'
-
-
-def _loss_cell(best: float | None, first: float | None, caution: str) -> str:
-    """The best held-out loss beside the one before training, and what to keep in mind."""
-    if best is None:
-        return "–"
-    mind = f"<small>{caution}</small>" if caution else ""
-    if first is None:
-        return format_loss(best) + mind
-    down = f", down {format_drop(first, best)}" if best < first else ""
-    return f"{format_loss(best)}<small>from {format_loss(first)}{down}</small>{mind}"
+def picking_table(table: RunsTable, run_id: str) -> str:
+    """The table, which also tells the page which run is picked: nobody clicked on it there."""
+    return f'{table.text[:-1]},"picked":{json.dumps(run_id)}}}'

@@ -103,4 +103,4 @@ def name_overlap(found: Overlap) -> str:
     """The same in a few words; empty where no held-out row is worded like a training row."""
     if not found.wording:
         return ""
-    return f"{found.wording:,} of {found.compared:,} held out are worded like training rows"
+    return f"{found.wording:,} of {found.compared:,} like training rows"

@@ -64,7 +64,7 @@ def test_it_stands_beside_every_score(run: RunDir) -> None:
     assert caution in score_card(view, False, caution)
     page = report_page(make_report(run))
     assert page.count(SAID) == 2, "beside the curve and beside the score"
-    assert short_caution(run) in runs_table([run], "")
+    assert short_caution(run) in runs_table([run]).text
     assert summarize_run(run)["caution"] == caution
 
 
@@ -77,7 +77,7 @@ def with_overlap(run: RunDir, overlap: object) -> str:
 @pytest.mark.parametrize("overlap", [None, [], "24", {"compared": "many"}, {"wording": 2}])
 def test_an_older_or_damaged_run_promises_nothing(run: RunDir, overlap: object) -> None:
     assert "not looked at" in with_overlap(run, overlap)
-    assert short_caution(run) == "" and "worded like" not in runs_table([run], "")
+    assert short_caution(run) == "" and "like training" not in runs_table([run]).text
 
 
 def test_nothing_is_said_where_nothing_is_held_out(run: RunDir) -> None:

@@ -135,6 +135,30 @@ def test_a_run_that_does_not_end_is_not_half_deleted(
     assert run.spec_file.is_file() and datasets.load_dataset(engine.store, source).rows == 12
 
 
+def test_several_are_deleted_and_those_that_work_or_wait_only_where_that_is_asked(
+    engine: Engine, tmp_path: Path
+) -> None:
+    source = add_rows(engine, tmp_path)
+    works, waits, stays = (train(engine, source) for _ in range(3))
+    wait_for(works, lambda run: run.alive, 20)
+    with pytest.raises(RunError, match="working or waiting now"):
+        deletion.delete_runs(engine, [waits.id])
+    with pytest.raises(RunError, match="There is no run"):
+        deletion.delete_runs(engine, [works.id, "../../etc"], stop=True)
+    assert works.alive and waits.queued, "all of them or none"
+    names = [works.name, waits.name]
+    assert deletion.delete_runs(engine, [works.id, waits.id, works.id], stop=True) == names
+    assert not works.path.exists() and not waits.path.exists() and stays.path.is_dir()
+    assert [run.id for run in engine.live()] == [stays.id]
+
+
+def test_a_run_of_another_is_not_deleted_with_ones_own(engine: Engine, tmp_path: Path) -> None:
+    theirs = engine.for_owner("bob").start(specs.make_spec({}))
+    with pytest.raises(RunError, match="There is no run"):
+        deletion.delete_runs(engine, [theirs.id], stop=True)
+    assert theirs.queued and theirs.path.is_dir()
+
+
 # --- forgetting ---
 
 

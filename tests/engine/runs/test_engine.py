@@ -16,6 +16,7 @@ from engine.model import fingerprint
 from engine.runs.engine import Engine
 from engine.spec import presets
 from engine.spec import run as specs
+from engine.spec.spec_file import changed_spec
 from engine.store import events as ev
 from engine.store.run_dir import RunDir
 from engine.store.run_view import RunState
@@ -45,7 +46,7 @@ def test_a_run_goes_from_waiting_to_finished(make) -> None:
     run = engine.start(SPEC)
     wait_for(run, idle)
     assert run.state() == RunState.FINISHED
-    assert run.spec.name == run.meta["name"] != ""
+    assert run.meta["name"] == "Pirate" and run.spec.name == "", "run again, it gets its own"
     assert run.train_file.is_file() and run.held_out_file.is_file() and run.about_file.is_file()
 
 
@@ -241,3 +242,15 @@ def test_a_run_goes_on_only_with_the_base_model_that_it_began_with(
     (tmp_path / "moved").rename(model)
     goes_on[action]()
     assert run.queued == "train"
+
+
+def test_runs_are_named_by_what_differs_and_carry_tags(make) -> None:
+    engine = make(steps=2, seconds=0)
+    first = engine.start(SPEC)
+    again = engine.start(changed_spec(first.spec, ["method.rank=4"]))
+    assert (first.name, again.name) == ("Pirate", "Pirate, rank 4")
+    assert again.tags == () and again.spec.name == ""
+    again.set_meta(tags=(" a  tag ", "A tag", "", "x" * 99))
+    assert again.tags == ("a tag", "x" * 24)
+    again.set_meta(tags="none")  # whatever somebody wrote into the file
+    assert again.tags == () and again.name == "Pirate, rank 4"

@@ -197,7 +197,7 @@ def test_the_page_and_the_commands_never_look_over_all_owners() -> None:
 def test_the_owner_of_the_workspace_sees_the_queue_and_may_end_but_not_read(fresh: Theirs) -> None:
     admin, theirs = fresh.engine.for_owner(""), fresh
     (waits,) = admin.queue()
-    assert waits.run.id == theirs.waiting.id and waits.run.name == SECRET
+    assert waits.run.id == theirs.waiting.id and waits.run.name == f"{SECRET} 2"
     assert not list(admin.store.all_runs()) and not admin.live()
     for refused in (admin.resume, admin.score, admin.delete, admin.store.run):
         with pytest.raises(RunError, match="There is no run"):

@@ -201,17 +201,17 @@ def test_one_visitor_does_not_fill_the_queue(demo_place: Place) -> None:
     waiting = queue.event_queue_per_concurrency_id[served.blocks.fns[number].concurrency_id]
     waiting.current_concurrency += 100  # nothing is begun
     try:
-        joined = [visitor.join(number, [None]) for _ in range(32)]
+        joined = [visitor.join(number, [None, None]) for _ in range(32)]
         assert [one.status_code for one in joined] == [200] * 30 + [429] * 2
         assert "waiting already" in joined[-1].json()["error"]
-        elsewhere = other.join(number, [None])
+        elsewhere = other.join(number, [None, None])
         assert elsewhere.status_code == 200, "others are let in"
         first = {"fn_index": number, "event_id": joined[0].json()["event_id"]}
         cancelled = visitor.http.post(
             f"{API}/cancel", json=first | {"session_hash": visitor.session}
         )
         assert cancelled.status_code == 200
-        assert visitor.join(number, [None]).status_code == 200, "there is room again"
+        assert visitor.join(number, [None, None]).status_code == 200, "there is room again"
     finally:
         waiting.current_concurrency -= 100
     events = [one.json()["event_id"] for one in joined[1:30]]
@@ -223,7 +223,7 @@ def test_the_queue_of_all_has_an_end(demo_place: Place, monkeypatch: pytest.Monk
     queue, number = demo_place.served.blocks._queue, demo_place.served.functions("refresh_table")[0]
     assert 0 < queue.max_size < 1000
     monkeypatch.setattr(queue, "max_size", 0)
-    assert demo_place.second.join(number, [None]).status_code == 503
+    assert demo_place.second.join(number, [None, None]).status_code == 503
 
 
 def test_only_what_does_not_wait_goes_past_the_queue(demo_place: Place) -> None:

@@ -30,10 +30,10 @@ def test_the_run_that_the_question_named_goes(demo_place: Place) -> None:
     store = demo_place.served.ctx.engine.for_owner(visitor.owner).store
     asked, other = (trained_run(visitor, store) for _ in range(2))
     visitor.call("choose_run", event={"name": asked})
-    assert "This frees" in visitor.call("ask_deletion").text
+    assert "This frees" in visitor.call("ask_picked").text
     # Both answers are under way at once: the question may come after the other card.
     visitor.call("choose_run", event={"name": other})
-    assert visitor.call("delete_picked").ok
+    assert visitor.call("delete_asked").ok
     assert [run.id for run in store.all_runs()] == [other]
 
 

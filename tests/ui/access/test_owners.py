@@ -175,12 +175,12 @@ def test_two_hundred_probes_get_at_nothing(place: Place) -> None:
 def test_sessions_events_and_uploads_are_their_owner_s(place: Place) -> None:
     first, second = place.first, place.second
     number = place.served.functions("refresh_table")[0]
-    event = first.join(number, [None]).json()["event_id"]
+    event = first.join(number, [None, None]).json()["event_id"]
     taken = {"session_hash": first.session}
     tries = [
         second.http.get(f"{API}/queue/data?session_hash={first.session}"),
         second.http.get(f"{API}/heartbeat/{first.session}"),
-        second.join(number, [None], **taken),
+        second.join(number, [None, None], **taken),
         second.ask("live", "poll_run", {"run": place.ids["run"]}, **taken),
         second.http.post(f"{API}/cancel", json={"fn_index": number, "event_id": event, **taken}),
         second.http.post(

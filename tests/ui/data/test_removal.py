@@ -18,6 +18,7 @@ from tests.ui.fakes import lay_out
 from ui.context import Context
 from ui.data import removal
 from ui.data.removal import RemovalWidgets
+from ui.runs import removal as run_removal
 from ui.runs import tab
 
 pytestmark = pytest.mark.slow
@@ -77,7 +78,7 @@ def test_everything_goes_after_a_question_that_says_how_much(
     ctx: Context, source: str, finished: RunDir
 ) -> None:
     runs = lay_out(lambda: tab.RunsTab(ctx))
-    asked = tab.ask_deletion_of_all(ctx, runs)
+    asked = run_removal.ask_deletion_of_all(ctx, runs.all_sure)
     assert asked[runs.all_sure.box]["visible"]
     assert "1 run and 1 dataset" in asked[runs.all_sure.question]
     upload = ctx.uploads.folder / "rows.csv"
@@ -86,9 +87,9 @@ def test_everything_goes_after_a_question_that_says_how_much(
     ctx.uploads.note("", upload)
     with pytest.MonkeyPatch.context() as patch, pytest.raises(RunError, match="nothing was"):
         patch.setattr(deletion, "_end_runs", refuse)
-        tab.delete_belongings(ctx)
+        run_removal.delete_belongings(ctx)
     assert upload.exists() and finished.path.is_dir()
-    tab.delete_belongings(ctx)
-    assert "No runs yet" in tab.refresh_table(ctx, "") and not finished.path.exists()
+    run_removal.delete_belongings(ctx)
+    assert not list(ctx.engine.store.all_runs()) and not finished.path.exists()
     assert not upload.exists(), "what was uploaded and not used goes, too"
     assert source not in [one for one, _ in datasets.list_datasets(ctx.engine.store)]

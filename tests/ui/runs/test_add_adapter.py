@@ -22,6 +22,7 @@ from ui.compare.run_list import refresh_runs
 from ui.context import Context
 from ui.runs import add_adapter, tab
 from ui.runs.add_adapter import Picking
+from ui.runs.rows import COLUMNS, Cell, run_row
 from ui.train import fill_form
 from ui.train.live import shown_run
 
@@ -43,7 +44,7 @@ def made(folder: Path, width: int = 256, layers: int = 6, **config: Any) -> Path
 def press(ctx: Context, values: dict[str, Any], **own: Any) -> tuple[str, list[RunDir]]:
     """What the page says after the button, and the runs that there are."""
     runs = lay_out(lambda: tab.RunsTab(ctx))
-    picking = Picking(lambda one, run: tab.show_card(one, runs, run), runs.shown)
+    picking = Picking(lambda one, run: tab.show_run(one, runs, run), runs.shown)
     asked = {"files": None, "folder": "", "base": "", "with_data": False} | own
     *_, last = add_adapter.add_from_page(ctx, runs.adding, picking, **values, **asked)
     said = last[runs.adding.problem]
@@ -65,7 +66,8 @@ def test_by_its_files_and_the_uploads_go(
     assert not said and run.state() == RunState.IMPORTED and run.meta["name"] == "Adapter"
     assert run.spec.model.source == "pocket" and run.spec.method.targets == ("q_proj",)
     assert not list(folder.iterdir()) and (run.adapter / WEIGHTS).is_file()
-    assert run.id in tab.refresh_table(ctx, "") and ">Added<" in tab.refresh_table(ctx, "")
+    row = run_row(run)
+    assert row and row["label"] == "Added" and row["cells"][list(COLUMNS).index("rate")] == Cell()
     assert refresh_runs(ctx, None)["value"] == run.id
     assert shown_run(ctx, "") is None, "the Train tab shows what was trained here"
 

@@ -199,5 +199,5 @@ def test_a_finished_run_is_trained_for_more_epochs(ctx: Context, finished: RunDi
     wait_for(finished, has_ended, 20)
     assert finished.spec.optim.epochs == before + 2 == finished.view().started.epochs
     own = lay_out(lambda: tab.RunsTab(ctx))
-    picked = tab.choose_run(ctx, own, gr.EventData(None, {"name": finished.id}))
+    picked = tab.choose_run(ctx, own, tab.Seen(), gr.EventData(None, {"name": finished.id}))
     assert picked[own.card.extension]["visible"] and picked[own.card.train_on]["visible"]

@@ -12,7 +12,7 @@ from engine.store.run_view import RunState, RunView, fold_events
 from engine.text import format_time_range, is_within_range, rounded_range
 from ui.context import Context
 from ui.runs import report as report_view
-from ui.runs import tab as runs_tab
+from ui.runs.table import runs_table
 from ui.train import live, live_parts
 
 
@@ -104,4 +104,4 @@ def test_accuracy_is_shown_where_it_is_measured() -> None:
 
 @pytest.mark.slow
 def test_runs_are_listed_with_their_method(ctx: Context, finished: RunDir) -> None:
-    assert "LoRA 16" in runs_tab.refresh_table(ctx, "")
+    assert '["16",16,' in runs_table(ctx.engine.store.all_runs()).text, "its rank"
