@@ -130,6 +130,7 @@ def wire_navigation(ctx: Context, page: Page) -> None:
     opened.then(None, page.first, page.tabs, js=UNLESS_CHOSEN, api_visibility="private")
     page.data.next.click(bind(open_tab, "model"), None, page.tabs, **QUIET)
     page.model.next.click(bind(open_tab, "train"), None, page.tabs, **QUIET)
+    page.compare.train.click(bind(open_tab, "train"), None, page.tabs, **QUIET)
     page.train.lead.lead(bind(open_tab, "runs"), None, page.tabs, **QUIET)
     compared = [page.tabs, page.compare.run]
     page.train.live.compare_run(bind(compare_run, ctx), page.train.live, compared, **QUIET)

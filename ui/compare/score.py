@@ -28,7 +28,7 @@ class ScoreWidgets:
     def __init__(self) -> None:
         self.card = raw_html(elem_id="score")
         with gr.Row():
-            self.button = make_button("Score", "score-run", 132, scale=0, interactive=False)
+            self.button = make_button("Score", "score-run", 132, scale=0, visible=False)
         self.timer = gr.Timer(1.0, active=False)
         self.shown: list[Component] = [self.card, self.button, self.timer]
 
@@ -48,7 +48,7 @@ def show_score(ctx: Context, own: ScoreWidgets, run_id: str | None) -> Updates:
     if not run_id:
         return {
             own.card: "",
-            own.button: gr.update(interactive=False, value="Score"),
+            own.button: gr.update(visible=False),
             own.timer: gr.update(active=False),
         }
     run = ctx.engine.store.run(run_id)
@@ -59,7 +59,7 @@ def show_score(ctx: Context, own: ScoreWidgets, run_id: str | None) -> Updates:
     label = "Score again" if view.scored else "Score"
     return {
         own.card: score_card(view, working, score_caution(run)),
-        own.button: gr.update(interactive=not working, value=label),
+        own.button: gr.update(visible=True, interactive=not working, value=label),
         own.timer: gr.update(active=working),
     }
 
