@@ -186,7 +186,8 @@ def suggestion_buttons(choices: list[tuple[str, str]]) -> str:
         f"{escape_html(text)}</button>"
         for name, text in choices
     )
-    return '<p class="try">Try one that was held out:</p>' + "".join(buttons)
+    inside = "".join(buttons)
+    return f'<p class="try">Try one that was held out:</p><div class="suggestions">{inside}</div>'
 
 
 def question_of(row: dict[str, Any]) -> str:

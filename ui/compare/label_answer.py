@@ -84,7 +84,7 @@ def _distance(value: float | None, label: str) -> str:
     if right is None or value is None:
         return line(f"This held-out example says '{label}', which is no number.", "warn")
     away = format_number(abs(value - right))
-    return line(f"The right number of this held-out example is {format_number(right)}: {away} off.")
+    return line(f"The right number of this held-out example is {_exact(right)}: {away} off.")
 
 
 def _as_number(label: str) -> float | None:
@@ -148,7 +148,7 @@ def _scale(value: float, numbers: tuple[float, float] | None, truth: Truth | Non
         f'<i class="{kind}" style="left:{100 * min(max((at - low) / span, 0), 1):.2f}%"></i>'
         for kind, at in marks
     )
-    ends = f"<span>{format_number(low)}</span><span>{format_number(high)}</span>"
+    ends = f"<span>{_exact(low)}</span><span>{_exact(high)}</span>"
     text = "The numbers of the training data lie between these ends."
     if not low <= value <= high:
         text = "It lies outside the numbers of the training data, which lie between these ends."
@@ -170,3 +170,8 @@ def format_probability(share: float) -> str:
 def format_number(value: float) -> str:
     """A number with four digits that count: 1,245 or 0.01234."""
     return f"{float(f'{value:.4g}'):,.10g}" if math.isfinite(value) else "no number"
+
+
+def _exact(value: float) -> str:
+    """A number of the data as it stands there."""
+    return f"{value:,.10g}"

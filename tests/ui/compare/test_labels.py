@@ -165,7 +165,7 @@ def test_a_number_stands_in_its_range_with_what_is_right() -> None:
     answer = answered("regress", {"value": 1}, tuned=tuned, numbers=(1000.0, 2000.0))
     card = answer_card(answer, "price", Truth("1500", frozenset({"1500"})))
     assert "price: 1,245" in card and "left:24.50%" in card and "left:50.00%" in card
-    assert "255 off" in card and "1,000" in card and "2,000" in card
+    assert "255 off" in card and "1,500" in card and "1,000" in card and "2,000" in card
     outside = answer.model_copy(update={"numbers": (0.0, 1000.0)})
     assert "outside the numbers of the training data" in answer_card(outside)
     assert format_number(123456.0) == "123,500" and format_number(0.012346) == "0.01235"
