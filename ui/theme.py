@@ -12,7 +12,7 @@ import plotly
 from ui.text import ASSETS, escape_html, read_asset
 
 SCRIPTS = ("page.js", "live.js", "model.js")
-STYLES = ("app.css", "model.css", "compare.css", "report.css")
+STYLES = ("app.css", "model.css", "compare.css", "export.css", "report.css")
 PLOTLY = Path(plotly.__file__).parent / "package_data" / "plotly.min.js"
 PLOTLY_PATH = "/plotly.min.js"  # where it is served
 

@@ -48,6 +48,11 @@ class NamedBase(NamedTuple):
         return "Pocket model" if self.name == POCKET else self.name
 
     @property
+    def in_sentence(self) -> str:
+        """Its name within a sentence."""
+        return "the pocket model" if self.name == POCKET else self.name
+
+    @property
     def terms(self) -> str:
         """Its licence and what that demands, in sentences."""
         if not self.licence:
