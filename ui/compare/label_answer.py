@@ -122,7 +122,7 @@ def _bars(answer: LabelAnswer, head: HeadAnswer, truth: Truth | None) -> str:
         below += line(f"and {len(ranked) - MOST_LABELS} more{together}")
     if several:
         below += line("The mark is at 50 %. Every label beyond it is chosen.")
-    head_row = '<tr><th scope="col">Label</th><th scope="col">Probability</th><th></th></tr>'
+    head_row = '<tr><th scope="col">Label</th><th scope="col">Probability</th><td></td></tr>'
     return f'<table class="{kind}"><thead>{head_row}</thead><tbody>{shown}</tbody></table>{below}'
 
 

@@ -53,18 +53,20 @@ class LabelWidgets:
                 )
             self.examples = button_list("label-examples", ["pick"])
             self.answer = raw_html(elem_id="label-answer")
-        self.row = gr.State("")  # the held-out row that the text was taken from, by its place
+        # The run and the place of the held-out row that the text was taken from.
+        self.taken = gr.State("")
         self.shown: list[Component] = [self.box, self.choose, self.examples]
 
 
 def wire_labels(ctx: Context, own: LabelWidgets) -> Dependency:
     """Asking, and taking an example; returns the event of an answer that is being made."""
-    asked, inputs = bind(choose_label, ctx, own), [own.run, own.text, own.row]
+    asked, inputs = bind(choose_label, ctx, own), [own.run, own.text, own.taken]
     outputs = [own.answer, own.choose]
     events = [own.choose.click, own.text.submit]
     answering = gr.on(events, asked, inputs, outputs, concurrency_limit=4, **QUIET)
-    taken = own.examples.pick(bind(take_example, ctx), own.run, [own.text, own.row], **QUIET)
-    taken.success(asked, inputs, outputs, concurrency_limit=4, **QUIET)
+    filled = [own.text, own.taken]
+    picked = own.examples.pick(bind(take_example, ctx), own.run, filled, **QUIET)
+    picked.success(asked, inputs, outputs, concurrency_limit=4, **QUIET)
     return answering
 
 
@@ -90,7 +92,7 @@ def show_labels(own: LabelWidgets, run: RunDir | None, head: HeadLabels | None) 
 
 
 def choose_label(
-    ctx: Context, own: LabelWidgets, run_id: str, text: str, row: str
+    ctx: Context, own: LabelWidgets, run_id: str, text: str, taken: str
 ) -> Iterator[Updates]:
     """What the run says of a text; of a held-out example also whether that is right."""
     if not run_id:
@@ -98,7 +100,7 @@ def choose_label(
     if not text.strip():
         raise RunError("Write a text first, or take a held-out example.")
     run = ctx.engine.store.run(run_id)
-    example = example_of(run, row, text)
+    example = example_of(run, taken, text)
     yield {own.answer: line("Reading the text", "wait"), own.choose: gr.update(interactive=False)}
     free = {own.choose: gr.update(interactive=True)}
     try:
@@ -111,12 +113,12 @@ def choose_label(
 
 
 def take_example(ctx: Context, run_id: str, event: gr.EventData) -> tuple[str, str]:
-    """A held-out row's text for the field, and its place."""
-    place = event_text(event, "name")
-    row = _held_out_row(ctx.engine.store.run(run_id), place)
+    """A held-out row's text for the field, and where it was taken from."""
+    run, place = ctx.engine.store.run(run_id), event_text(event, "name")
+    row = _held_out_row(run, place)
     if row is None:
         raise RunError("This example is not there any more. Open the tab again.")
-    return labelled_text(row), place
+    return labelled_text(row), f"{run.id} {place}"
 
 
 # --- held-out rows ---
@@ -139,12 +141,13 @@ def _shortened(text: str) -> str:
     return words if len(words) <= SHOWN_OF_EXAMPLE else f"{words[:SHOWN_OF_EXAMPLE].rstrip()} …"
 
 
-def example_of(run: RunDir, place: str, text: str) -> Example | None:
-    """The held-out row that a text was taken from; None where it was changed since.
+def example_of(run: RunDir, taken: str, text: str) -> Example | None:
+    """The held-out row that a text was taken from; None where it was changed since, or the run.
 
     The text is the row's own: a browser gives line ends back in another form.
     """
-    row = _held_out_row(run, place)
+    run_id, _, place = taken.partition(" ")
+    row = _held_out_row(run, place) if run_id == run.id else None
     if row is None or labelled_text(row).splitlines() != text.splitlines():
         return None
     return Example(labelled_text(row), Truth(last_answer(row), frozenset(row_labels(row))))

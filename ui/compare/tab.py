@@ -47,8 +47,7 @@ class CompareTab:
         show = bind(show_compare, ctx, own)
         # What was asked of one run is no answer of another.
         own.run.change(show, own.run, own.shown, cancels=working, **QUIET)
-        cleared = [own.labels.answer, own.labels.row]
-        own.run.change(bind(set_value, ("", "")), None, cleared, **QUIET)
+        own.run.change(bind(set_value, ""), None, own.labels.answer, **QUIET)
         buttons = [own.chat.send, own.chat.stop]
         own.run.change(bind(send_or_stop, False), None, buttons, **QUIET)
         listed = tab.select(bind(refresh_runs, ctx), own.run, own.run, **QUIET)

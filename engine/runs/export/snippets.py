@@ -27,6 +27,7 @@ class Places(NamedTuple):
     base: str  # the base model: its folder, or its name on the Hub
     revision: str = ""  # of a base model on the Hub
     own_tokenizer: bool = True  # the result has one
+    here: bool = False  # on this machine
 
 
 def python_lines(run: RunDir, precision: str = "", places: Places | None = None) -> str:
@@ -40,7 +41,7 @@ def python_lines(run: RunDir, precision: str = "", places: Places | None = None)
         base, there = local.model_path(run.spec.model.source), "tokenizer_config.json"
         # A merged model that does not exist yet will have a tokenizer.
         own = bool(precision) or (folder / there).is_file()
-        places = Places(str(folder), str(base), own_tokenizer=own)
+        places = Places(str(folder), str(base), own_tokenizer=own, here=True)
     head = read_head_labels(run.adapter)
     if head:
         return "\n".join(_classifier_lines(run, head, whole, places))
@@ -51,7 +52,7 @@ def _places_lines(whole: bool, places: Places) -> list[str]:
     """The folders by name, so that they stand in one place."""
     lines = [f"folder = {places.result!r}"]
     if not whole or not places.own_tokenizer:
-        lines.append(f"base = {places.base!r}{BASE_COMMENT}")
+        lines.append(f"base = {places.base!r}{'' if places.here else BASE_COMMENT}")
     return lines
 
 

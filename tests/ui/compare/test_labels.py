@@ -92,13 +92,14 @@ def test_a_held_out_example_is_marked_right_or_wrong(
     assert "Right: this" in ask(ctx, own, run.id, text, row)[-1][own.labels.answer]
     changed = ask(ctx, own, run.id, text + "!", row)[-1][own.labels.answer]
     assert "Right: this" not in changed, "another text has another label, perhaps"
+    assert labels.example_of(run, row, text) and not labels.example_of(run, f"x{row}", text)
 
 
 @pytest.mark.parametrize("place", ["-1", "3", "", "1" * 30, "²", "x", "../0"])
 def test_a_place_that_is_none_is_refused(ctx: Context, run: RunDir, place: str) -> None:
     with pytest.raises(RunError, match="not there any more"):
         labels.take_example(ctx, run.id, picked(place))
-    assert labels.example_of(run, place, "a dog") is None
+    assert labels.example_of(run, f"{run.id} {place}", "a dog") is None
     with pytest.raises(SpecError):
         labels.take_example(ctx, run.id, picked(3))
 
