@@ -16,6 +16,7 @@ def violations(page: Any) -> list[str]:
     """What keeps people out, with the first place of each; and a page that is too wide."""
     from axe_playwright_python.sync_playwright import Axe
 
+    page.mouse.move(0, 0)
     page.wait_for_timeout(300)  # Gradio's colours fade
     wide = page.evaluate("document.documentElement.scrollWidth > innerWidth")
     found = Axe().run(page).response["violations"]
