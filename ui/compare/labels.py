@@ -39,13 +39,12 @@ class LabelWidgets:
             with gr.Row(elem_classes="ask", equal_height=True):
                 self.text = gr.Textbox(
                     label="Text",
-                    show_label=False,
+                    info="A text of the kind that it was trained on.",
                     placeholder="Write or paste a text",
                     lines=3,
                     max_lines=12,
                     scale=6,
                     min_width=180,
-                    container=False,
                     elem_id="label-text",
                 )
                 self.choose = make_button(

@@ -23,8 +23,14 @@ MERGE = "Merge and check"
 COPY_SCRIPT = """element.addEventListener('click', async (e) => {
     const button = e.target.closest('.copy');
     if (!button) return;
-    await navigator.clipboard.writeText(button.closest('.python').querySelector('pre').textContent);
-    button.textContent = 'Copied';
+    const lines = button.closest('.python').querySelector('pre');
+    try {
+        await navigator.clipboard.writeText(lines.textContent);
+        button.textContent = 'Copied';
+    } catch { // not allowed, or not there: as on a page of another machine without https
+        getSelection().selectAllChildren(lines);
+        button.textContent = 'Press Ctrl+C';
+    }
 })"""
 
 
