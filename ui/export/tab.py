@@ -31,6 +31,7 @@ COPY_SCRIPT = """element.addEventListener('click', async (e) => {
         getSelection().selectAllChildren(lines);
         button.textContent = 'Press Ctrl+C';
     }
+    button.setAttribute('aria-label', button.textContent);
 })"""
 
 

@@ -164,6 +164,11 @@ def _loading(run: RunDir, base: NamedBase, precision: str, names: Sequence[str])
         f"Run this in the folder of this README. It needs {needs}.{tried}",
         _code(python_lines(run, precision, places)),
     ]
+    if (began and began.precision == "bf16") or precision == "bf16":
+        found.append(
+            "It computes in bf16, where rounding may change the third digit of a probability, and "
+            "now and then a word."
+        )
     if run.spec.method.bits and not precision:
         bits = run.spec.method.bits
         found.append(
