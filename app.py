@@ -39,7 +39,7 @@ from ui.compare.run_list import refresh_runs
 from ui.compare.tab import CompareTab
 from ui.context import Context
 from ui.data.tab import DataTab, wire_data
-from ui.export import build_export
+from ui.export.tab import ExportTab
 from ui.form import DataInputs
 from ui.handlers import LATEST, QUIET, bind, log_to_file
 from ui.model.tab import ModelTab, show_chosen_model, wire_model
@@ -69,7 +69,7 @@ class Page:
         with gr.Tabs(elem_id="nav") as self.tabs:
             self.data, self.model = DataTab(ctx), ModelTab(ctx)
             self.train, self.compare = TrainTab(ctx), CompareTab(ctx)
-            build_export(ctx)
+            self.export = ExportTab(ctx)
             self.runs = RunsTab(ctx)
         # The tab to open with, for the page to take or leave.
         self.first = gr.HTML(visible=False)
@@ -168,6 +168,8 @@ def wire_navigation(ctx: Context, page: Page) -> None:
     """From one tab to another."""
     page.data.next.click(bind(open_tab, "model"), None, page.tabs, **QUIET)
     page.model.next.click(bind(open_tab, "train"), None, page.tabs, **QUIET)
+    for first in (page.compare.train, page.export.train):
+        first.click(bind(open_tab, "train"), None, page.tabs, **QUIET)
     page.train.lead.lead(bind(open_tab, "runs"), None, page.tabs, **QUIET)
     page.runs.table.lead(bind(open_first_step), page.data.source, page.tabs, **QUIET)
     compared = [page.tabs, page.compare.run]

@@ -16,7 +16,10 @@ SCRIPTS = (
     "page.js", "push.js", "fields.js", "keys.js", "hints.js", "confirm.js", "curve.js", "live.js",
     "model.js", "runs.js", "run-card.js",
 )  # fmt: skip
-STYLES = ("app.css", "train.css", "model.css", "runs.css", "report.css", "data.css")
+STYLES = (
+    "app.css", "train.css", "model.css", "compare.css", "export.css", "runs.css", "report.css",
+    "data.css",
+)  # fmt: skip
 PLOTLY = Path(plotly.__file__).parent / "package_data" / "plotly.min.js"
 PLOTLY_PATH = "/plotly.min.js"  # where it is served
 

@@ -111,6 +111,15 @@ def row_to_json(row: Row) -> str:
     return json.dumps(row, ensure_ascii=False, separators=(",", ":"))
 
 
+def labelled_text(row: Row) -> str:
+    """The text of a row that is given a label."""
+    if "messages" not in row:
+        return str(row["prompt"])
+    # An instruction for all rows turns every row into messages.
+    turns = [turn for turn in row["messages"] if turn["role"] == "user"]
+    return "\n\n".join(str(turn["content"]) for turn in turns)
+
+
 def read_rows(path: Path) -> Rows:
     """Open a file of rows; an absent file has none."""
     if not path.is_file():

@@ -23,6 +23,7 @@ from engine.model.info import ModelInfo
 from engine.process.allowance import Allowance, Failures
 from engine.process.child import Child, LostQuestionError
 from engine.process.environment import private_environment
+from engine.process.label_answer import LabelAnswer
 from engine.process.limits import child_limits
 from engine.spec.limits import Limits
 from engine.spec.method import MethodSpec
@@ -49,6 +50,7 @@ DESK_FAILURES = Failures(
         "count_tokens": TEXT._replace(cpu=1800),
         "match_template": TEXT,
         "describe_asking": TEXT,
+        "classify": Allowance(silence=60),
         "chat": Allowance(silence=60),  # between two parts; the worker asks for more to load
         "free_memory": Allowance(silence=15, patience=10),
     },
@@ -149,17 +151,29 @@ class Desk:
             )
         for messages in (base, tuned):
             require_readable_chat(self.store.limits, messages)
+        self._require_askable(run)
+        rows = read_rows(run.train_file)
+        plain_text = len(rows) > 0 and "text" in rows[0]
+        asked: dict[str, Any] = {"run": str(run.path), "plain_text": plain_text, "base": base}
+        asked |= {"tuned": tuned, "temperature": temperature, "max_new_tokens": max_new_tokens}
+        yield from self._stream("chat", **asked)
+
+    def classify(self, run: RunDir, text: str) -> LabelAnswer:
+        """What base and tuned model of a run that chooses labels say of a text; raises HoneError.
+
+        As ``chat``, it is refused while a run uses the device, and for more text than is taken.
+        """
+        require_readable_chat(self.store.limits, [{"role": "user", "content": text}])
+        self._require_askable(run)
+        return LabelAnswer.model_validate(self._ask("classify", run=str(run.path), text=text))
+
+    def _require_askable(self, run: RunDir) -> None:
         if why := self.why_busy(run.owner):
             raise RunError(why)
         if not run.has_result:
             raise RunError(
                 "This run has not saved anything yet. Let it reach its first check, then compare."
             )
-        rows = read_rows(run.train_file)
-        plain_text = len(rows) > 0 and "text" in rows[0]
-        asked: dict[str, Any] = {"run": str(run.path), "plain_text": plain_text, "base": base}
-        asked |= {"tuned": tuned, "temperature": temperature, "max_new_tokens": max_new_tokens}
-        yield from self._stream("chat", **asked)
 
     @property
     def was_asked(self) -> bool:

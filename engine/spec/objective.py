@@ -15,6 +15,12 @@ PreferenceMethod = Literal["dpo", "orpo", "kto"]
 Task = Literal["write", "classify"]  # what a model is built for
 LABEL_SEPARATORS = re.compile(r"[,;|]")
 LABEL_OBJECTIVES = ("classify", "multilabel", "regress")
+# How transformers calls what a head gives.
+PROBLEM_TYPES: dict[ObjectiveKind, str] = {
+    "classify": "single_label_classification",
+    "multilabel": "multi_label_classification",
+    "regress": "regression",
+}
 PREFERENCE_SHAPES = (Shape.PREFERENCE, Shape.FEEDBACK)
 OBJECTIVE_NAMES = {
     "write": "Write answers or text",

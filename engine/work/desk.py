@@ -22,7 +22,7 @@ from engine.work.encode.tokenizer import load_tokenizer
 from engine.work.encode.turn_ends import find_turn_ends
 from engine.work.memory import release_memory
 from engine.work.model.asking import find_asking, matching_template
-from engine.work.model.base_and_tuned import open_trained_run
+from engine.work.model.base_and_tuned import TrainedRun, open_trained_run
 from engine.work.model.describe import inspect_model
 from engine.work.model.generate import Decoding, stream_pair
 from engine.work.model.generation_config import read_generation_config, set_ends
@@ -45,7 +45,7 @@ class DeskWorker:
     @property
     def operations(self) -> dict[str, Operation]:
         found = [self.inspect_model, self.preview_rows, self.count_tokens, self.measure_speed]
-        found += [self.chat, self.describe_asking, self.match_template]
+        found += [self.chat, self.classify, self.describe_asking, self.match_template]
         found += [self.free_memory]
         return {operation.__name__: operation for operation in found}
 
@@ -98,12 +98,8 @@ class DeskWorker:
 
     def chat(self, question: Question, report: Report) -> Any:
         """Both replies to one message, reported as they grow."""
-        trained = open_trained_run(RunDir(Path(question["run"])))
-        report.expect(LOAD_SECONDS)
-        self._load(trained)
-        report.expect(0)
+        trained, tokenizer = self._open_run(question, report)
         data = trained.spec.data
-        tokenizer = self._tokenizer(trained.folder, data.template)
         if trained.head:
             from engine.work.model.classifier import describe_both_outputs
 
@@ -135,6 +131,15 @@ class DeskWorker:
         stream_pair(self.model, tokenizer, (base, tuned), decoding, on_text)
         return texts
 
+    def classify(self, question: Question, report: Report) -> Any:
+        """What the heads of base and tuned model say of a text."""
+        from engine.work.model.classifier import answer_text
+
+        trained, tokenizer = self._open_run(question, report)
+        if trained.head is None:
+            raise RunError("This run writes; it chooses no labels. Send it a message instead.")
+        return answer_text(self.model, tokenizer, trained, question["text"]).model_dump()
+
     def free_memory(self, question: Question, report: Report) -> None:
         """Unload the model, before a run starts on the same device."""
         self._unload()
@@ -144,6 +149,14 @@ class DeskWorker:
         if key not in self.tokenizers:
             self.tokenizers = {key: load_tokenizer(folder, template)}
         return self.tokenizers[key]
+
+    def _open_run(self, question: Question, report: Report) -> tuple[TrainedRun, Any]:
+        """The run that is asked, its models in memory, and its tokenizer."""
+        trained = open_trained_run(RunDir(Path(question["run"])))
+        report.expect(LOAD_SECONDS)
+        self._load(trained)
+        report.expect(0)
+        return trained, self._tokenizer(trained.folder, trained.spec.data.template)
 
     def _load(self, trained: Any) -> None:
         """Have this run's model in memory, and no other; a newer adapter is another model."""

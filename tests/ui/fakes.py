@@ -14,10 +14,13 @@ from engine.data.quality.token_report import PreviewRow, TokenReport
 from engine.estimate.duration import MeasuredSpeed
 from engine.hardware import Machine
 from engine.model.info import LinearModule, ModelInfo
+from engine.process.label_answer import HeadAnswer, LabelAnswer
 from engine.runs.engine import Engine
 from engine.spec.limits import LOCAL, Limits
 from engine.spec.method import MethodSpec
 from engine.spec.run import DataSpec
+from engine.store.head_labels import read_head_labels
+from engine.store.run_dir import RunDir
 from tests.fake_backend import FakeBackend
 from ui.access import downloads
 from ui.context import Context
@@ -138,6 +141,17 @@ class FakeDesk:
                 yield " ".join(words[:n]), "Arr! " + " ".join(words[:n])
         finally:
             self.stopped += 1
+
+    def classify(self, run: RunDir, text: str) -> LabelAnswer:
+        """The first label, surer with every word."""
+        head = read_head_labels(run.adapter)
+        assert head
+        best = 1 - 0.5 / len(text.split())
+        rest = [(1 - best) / (len(head.labels) - 1)] * (len(head.labels) - 1)
+        tuned = HeadAnswer(probabilities=(best, *rest), chosen=head.labels[:1])
+        return LabelAnswer(
+            kind=head.kind, labels=head.labels, tuned=tuned, base=None, tokens=9, cut=False
+        )
 
     def describe_asking(self, folder: Path, data: DataSpec, plain_text: bool) -> dict[str, str]:
         return {"asking.json": "{}"}

@@ -8,6 +8,7 @@ from gradio.components import Component
 from engine.coach.caution import score_caution
 from engine.coach.scores import score_sentences
 from engine.errors import RunError
+from engine.store.head_labels import LABELS_FILE
 from engine.store.run_view import RunView
 from ui.context import Context
 from ui.handlers import QUIET, Updates, bind
@@ -20,6 +21,10 @@ NOT_SCORED = (
     "Scoring gives the held-out examples to both models. It counts the right replies, or measures "
     "how surprised each model is by the right answers (perplexity)."
 )
+NOT_SCORED_LABELS = (
+    "Scoring gives the held-out examples to both models. It counts the right labels, or measures "
+    "how far the numbers are off."
+)
 
 
 class ScoreWidgets:
@@ -28,7 +33,7 @@ class ScoreWidgets:
     def __init__(self) -> None:
         self.card = raw_html(elem_id="score")
         with gr.Row():
-            self.button = make_button("Score", "score-run", 132, scale=0, interactive=False)
+            self.button = make_button("Score", "score-run", 132, scale=0, visible=False)
         self.timer = gr.Timer(1.0, active=False)
         self.shown: list[Component] = [self.card, self.button, self.timer]
 
@@ -48,7 +53,7 @@ def show_score(ctx: Context, own: ScoreWidgets, run_id: str | None) -> Updates:
     if not run_id:
         return {
             own.card: "",
-            own.button: gr.update(interactive=False, value="Score"),
+            own.button: gr.update(visible=False),
             own.timer: gr.update(active=False),
         }
     run = ctx.engine.store.run(run_id)
@@ -58,8 +63,10 @@ def show_score(ctx: Context, own: ScoreWidgets, run_id: str | None) -> Updates:
     working = view.scoring and at_work
     label = "Score again" if view.scored else "Score"
     return {
-        own.card: score_card(view, working, score_caution(run)),
-        own.button: gr.update(interactive=not working, value=label),
+        own.card: score_card(
+            view, working, score_caution(run), (run.adapter / LABELS_FILE).is_file()
+        ),
+        own.button: gr.update(visible=True, interactive=not working, value=label),
         own.timer: gr.update(active=working),
     }
 
@@ -75,8 +82,11 @@ def start_score(ctx: Context, own: ScoreWidgets, run_id: str | None) -> Updates:
 # --- what is shown ---
 
 
-def score_card(view: RunView, working: bool, caution: str = "") -> str:
-    """The score in words, each figure beside what it is compared with, and the caution below."""
+def score_card(view: RunView, working: bool, caution: str = "", labels: bool = False) -> str:
+    """The score in words, each figure beside what it is compared with, and the caution below.
+
+    ``labels``: of a run that chooses labels or gives a number.
+    """
     if working:
         return status_box("info", "Scoring", SCORING)
     problem = ""
@@ -87,4 +97,4 @@ def score_card(view: RunView, working: bool, caution: str = "") -> str:
     if view.scored:
         sentences = [*score_sentences(view.scored), *filter(None, [caution])]
         return problem + card("Score on held-out examples", *map(line, sentences))
-    return problem or card("Not scored yet", line(NOT_SCORED))
+    return problem or card("Not scored yet", line(NOT_SCORED_LABELS if labels else NOT_SCORED))

@@ -1,202 +1,68 @@
-"""The Compare tab: one message to the base and the tuned model, both replies side by side."""
+"""The Compare tab: what a run has learned, tried on words of one's own and on held-out examples."""
 
 from __future__ import annotations
-
-from collections.abc import Iterator
-from typing import Any
 
 import gradio as gr
 from gradio.components import Component
 
-from engine.data.rows import read_rows
-from engine.errors import HoneError, RunError
-from ui.compare.run_list import build_run_list, refresh_runs
+from engine.store.head_labels import read_head_labels
+from ui.compare.chat import ChatWidgets, send_or_stop, show_chat, wire_chat
+from ui.compare.labels import LabelWidgets, show_labels, wire_labels
+from ui.compare.nothing_yet import NothingYet
+from ui.compare.run_list import build_run_list, describe_chosen, refresh_runs
 from ui.compare.score import ScoreWidgets, show_score, wire_score
 from ui.context import Context
-from ui.handlers import QUIET, Updates, Values, bind, event_text, set_value
-from ui.text import escape_html, line
-from ui.theme import build_intro, button_list, make_button
-
-Turn = dict[str, Any]  # role and content, as Gradio's chatbot holds them
-SUGGESTIONS, LONGEST_SUGGESTION = 6, 200  # messages; characters
-NOTHING_TO_COMPARE = (
-    "There is nothing to compare yet. Start a run on the Train tab. You can compare it after its "
-    "first check."
-)
+from ui.handlers import QUIET, Updates, bind, set_value
+from ui.theme import build_intro, raw_html
 
 
-class ChatWidgets:
-    """One message, both conversations, and how the replies are generated."""
+class CompareWidgets:
+    """Everything on the tab; what is shown depends on what the chosen run has learned."""
 
     def __init__(self) -> None:
         self.run = build_run_list("compare-run")
-        with gr.Row(equal_height=True, elem_classes="panes"):
-            self.base = _chat_pane("Base model, before training", "base-pane")
-            self.tuned = _chat_pane("Tuned model, after training", "tuned-pane")
-        self.suggestions = button_list("chips", ["pick"])
-        small: dict[str, Any] = {"width": 92, "scale": 0}
-        with gr.Row(elem_classes="ask", equal_height=True):
-            self.message = gr.Textbox(
-                label="Message to both models",
-                show_label=False,
-                placeholder="Say something to both models",
-                lines=1,
-                max_lines=6,
-                scale=6,
-                min_width=180,
-                container=False,
-                elem_id="message",
-            )
-            self.send = make_button("Send", variant="primary", **small)
-            self.stop = make_button("Stop", variant="stop", visible=False, **small)
-            self.clear = make_button("Clear", **small)
-        with gr.Accordion("How the replies are made", open=False), gr.Row():
-            info = "0 always gives the likeliest reply; higher values vary it more."
-            self.temperature = gr.Slider(0, 1.5, 0, step=0.05, label="Temperature", info=info)
-            info = "Replies are cut off after this many tokens."
-            self.longest = gr.Slider(
-                8, 1024, 128, step=8, label="Longest reply (tokens)", info=info
-            )
-        # What a reply depends on, and what it changes.
-        self.inputs: set[Component] = {
-            self.run, self.message, self.temperature, self.longest, self.base, self.tuned,
-        }  # fmt: skip
-        self.shown = [self.message, self.base, self.tuned, self.send, self.stop]
+        self.about = raw_html(elem_id="compare-about")
+        self.empty = NothingYet("compare", "compare")
+        self.chat, self.labels = ChatWidgets(self.run), LabelWidgets(self.run)
+        self.score = ScoreWidgets()
+        chat = [*self.chat.parts, self.chat.message, self.chat.send]
+        self.shown: list[Component] = [self.run, self.about, *self.empty.shown, *chat]
+        self.shown += self.labels.shown
 
 
 class CompareTab:
-    """The tab; ``run`` is the list of runs to compare."""
+    """The tab; ``run`` is the list of runs to compare, ``train`` the button of an empty tab."""
 
     def __init__(self, ctx: Context) -> None:
         with gr.Tab("Compare", id="compare") as tab:
             build_intro(
                 "Is it better?",
-                "Choose a run and say something. Both models get the same message and reply at the "
-                "same time.",
+                "Try what a run has learned, on words of your own or on examples that it has never "
+                "seen.",
             )
-            chat = ChatWidgets()
-            score = ScoreWidgets()
-        self.run = run = chat.run
-        _wire_chat(ctx, chat)
-        wire_score(ctx, score, run)
-        listed = tab.select(bind(refresh_runs, ctx), run, run, **QUIET)
-        listed.then(bind(suggest_messages, ctx), run, chat.suggestions, **QUIET)
-        listed.then(bind(show_score, ctx, score), run, score.shown, **QUIET)
+            own = CompareWidgets()
+        self.run, self.train = own.run, own.empty.train
+        working = [wire_chat(ctx, own.chat), wire_labels(ctx, own.labels)]
+        wire_score(ctx, own.score, own.run)
+        show = bind(show_compare, ctx, own)
+        # What was asked of one run is no answer of another.
+        own.run.change(show, own.run, own.shown, cancels=working, **QUIET)
+        own.run.change(bind(set_value, ""), None, own.labels.answer, **QUIET)
+        buttons = [own.chat.send, own.chat.stop]
+        own.run.change(bind(send_or_stop, False), None, buttons, **QUIET)
+        listed = tab.select(bind(refresh_runs, ctx), own.run, own.run, **QUIET)
+        listed.then(show, own.run, own.shown, **QUIET)
+        listed.then(bind(show_score, ctx, own.score), own.run, own.score.shown, **QUIET)
 
 
-def _chat_pane(label: str, elem_id: str) -> gr.Chatbot:
-    return gr.Chatbot(
-        label=label,
-        height=380,
-        layout="bubble",
-        buttons=["copy"],
-        feedback_options=None,
-        render_markdown=False,  # the reply is shown as the model wrote it
-        placeholder="The reply appears here",
-        elem_id=elem_id,
-    )
-
-
-def _wire_chat(ctx: Context, chat: ChatWidgets) -> None:
-    sent, send = [chat.message.submit, chat.send.click], bind(send_message, ctx, chat)
-    talking = gr.on(sent, send, chat.inputs, chat.shown, concurrency_limit=4, **QUIET)
-    idle, both = bind(send_or_stop, False), [chat.send, chat.stop]
-    # Cancelling closes the generator, and with it the model's thread.
-    chat.stop.click(idle, None, both, cancels=[talking], queue=False, **QUIET)
-    talking.failure(idle, None, both, **QUIET)
-    for event in (chat.clear.click, chat.run.change):
-        event(bind(set_value, ([], [])), None, [chat.base, chat.tuned], **QUIET)
-    chat.run.change(bind(suggest_messages, ctx), chat.run, chat.suggestions, **QUIET)
-    chat.suggestions.pick(bind(use_suggestion), None, chat.message, **QUIET)
-
-
-# --- handlers ---
-
-
-def send_message(ctx: Context, chat: ChatWidgets, values: Values) -> Iterator[Updates]:
-    """Send one message to both models, each with its own conversation so far."""
-    message = values[chat.message]
-    if not values[chat.run]:
-        raise RunError("There is no run to compare yet. Start one on the Train tab.")
-    if not message.strip():
-        raise RunError("Type a message first.")
-    asked = {"role": "user", "content": message}
-    base, tuned = ([*values[pane], asked] for pane in (chat.base, chat.tuned))
-    yield {chat.message: "", **_replies(chat, base, tuned), **_buttons(chat, talking=True)}
-    how = values[chat.temperature], int(values[chat.longest])
-    try:
-        messages = as_messages(base), as_messages(tuned)
-        run = ctx.engine.store.run(values[chat.run])
-        for pair in ctx.engine.desk.chat(run, *messages, *how):
-            yield _replies(chat, base, tuned, pair)
-    except HoneError:
-        given_back = {one: values[one] for one in (chat.message, chat.base, chat.tuned)}
-        yield given_back | _buttons(chat, talking=False)
-        raise
-    yield _buttons(chat, talking=False)
-
-
-def _replies(
-    chat: ChatWidgets, base: list[Turn], tuned: list[Turn], pair: tuple[str, str] = ("", "")
-) -> Updates:
-    replies = ({"role": "assistant", "content": reply or "…"} for reply in pair)
-    turns = ([*asked, reply] for asked, reply in zip((base, tuned), replies, strict=True))
-    return dict(zip((chat.base, chat.tuned), turns, strict=True))
-
-
-def _buttons(chat: ChatWidgets, talking: bool) -> Updates:
-    return dict(zip((chat.send, chat.stop), send_or_stop(talking), strict=True))
-
-
-def send_or_stop(talking: bool) -> tuple[Any, Any]:
-    """Send is visible while nobody talks, Stop while somebody does."""
-    return gr.update(visible=not talking), gr.update(visible=talking)
-
-
-def as_messages(turns: list[Turn]) -> list[dict[str, str]]:
-    """Messages as the engine takes them: Gradio gives text in parts."""
-    return [{"role": turn["role"], "content": _turn_text(turn["content"])} for turn in turns]
-
-
-def _turn_text(content: Any) -> str:
-    if isinstance(content, str):
-        return content
-    return "".join(part if isinstance(part, str) else part.get("text", "") for part in content)
-
-
-def suggest_messages(ctx: Context, run_id: str | None) -> str:
-    """Messages to try: what the run's held-out examples ask."""
-    if not run_id:
-        return line(NOTHING_TO_COMPARE)
-    asked: dict[str, None] = {}
-    for row in read_rows(ctx.engine.store.run(run_id).held_out_file):
-        if text := question_of(row):
-            asked[text] = None
-        if len(asked) == SUGGESTIONS:
-            break
-    return suggestion_buttons(list(asked))
-
-
-def suggestion_buttons(texts: list[str]) -> str:
-    """The messages as buttons."""
-    if not texts:
-        return ""
-    buttons = (
-        f'<button type="button" class="suggest" data-do="pick" data-name="{text}">{text}</button>'
-        for text in map(escape_html, texts)
-    )
-    return '<p class="try">Try one that was held out:</p>' + "".join(buttons)
-
-
-def question_of(row: dict[str, Any]) -> str:
-    """What a row asks, if it is short enough to put on a button."""
-    if "messages" in row:
-        text = next((m["content"] for m in row["messages"] if m["role"] == "user"), "")
-    else:
-        text = row.get("prompt") or " ".join(row.get("text", "").split()[:8])
-    return text.strip() if len(text) <= LONGEST_SUGGESTION else ""
-
-
-def use_suggestion(event: gr.EventData) -> str:
-    """A suggested message, put into the box where it can still be changed."""
-    return event_text(event, "name")
+def show_compare(ctx: Context, own: CompareWidgets, run_id: str | None) -> Updates:
+    """A conversation, a text to judge, or what to do first; the run in one line above."""
+    run = ctx.engine.store.run(run_id) if run_id else None
+    head = read_head_labels(run.adapter) if run else None
+    return {
+        own.run: gr.update(visible=run is not None),
+        own.about: describe_chosen(run) if run else "",
+        **own.empty.show(ctx, run_id),
+        **show_chat(own.chat, run, writes=head is None),
+        **show_labels(own.labels, run, head),
+    }

@@ -16,12 +16,7 @@ from engine.model.adapter import MERGE_INSTEAD, ForeignAdapter
 from engine.model.adapter_files import CONFIG_BYTES, LABELS_NAME
 from engine.model.info import ModelInfo
 from engine.spec.objective import ObjectiveKind, head_outputs
-
-GOALS: dict[str, ObjectiveKind] = {
-    "single_label_classification": "classify",
-    "multi_label_classification": "multilabel",
-    "regression": "regress",
-}
+from engine.store.head_labels import KINDS
 
 
 class LabelledHead(NamedTuple):
@@ -44,7 +39,7 @@ def read_head(
             f"there is no {LABELS_NAME}. {MERGE_INSTEAD}"
         )
     values = config_json.read_json_object(files[LABELS_NAME], CONFIG_BYTES)
-    kind, names = GOALS.get(str(values.get("problem_type"))), _names(values.get("labels"))
+    kind, names = KINDS.get(str(values.get("problem_type"))), _names(values.get("labels"))
     scale = _scale(values.get("scale"))
     if kind is None or not names or (kind == "regress" and not scale):
         raise ModelError(f"Its {LABELS_NAME} is damaged. Get the adapter again.")

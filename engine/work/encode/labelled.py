@@ -4,25 +4,16 @@ from __future__ import annotations
 
 from transformers import PreTrainedTokenizerBase
 
-from engine.data.rows import Row
+from engine.data.rows import Row, labelled_text
 from engine.spec.run import DataSpec
 from engine.work.encode.encode import IGNORE_INDEX, Encoded
 from engine.work.encode.plain_text import without_own_marks
 
 
-def label_text(row: Row) -> str:
-    """The text of a row that is given a label."""
-    if "messages" not in row:
-        return str(row["prompt"])
-    # An instruction for all rows turns every row into messages.
-    turns = [turn for turn in row["messages"] if turn["role"] == "user"]
-    return "\n\n".join(str(turn["content"]) for turn in turns)
-
-
 def encode_label_text(tokenizer: PreTrainedTokenizerBase, row: Row, data: DataSpec) -> Encoded:
     """A text as its head reads it, untruncated; no token of it is learned."""
     made = tokenizer(
-        without_own_marks(tokenizer, label_text(row)),
+        without_own_marks(tokenizer, labelled_text(row)),
         split_special_tokens="literal" in data.fixes,
         return_attention_mask=False,
         return_token_type_ids=False,

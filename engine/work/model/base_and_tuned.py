@@ -16,6 +16,7 @@ from engine.model import local
 from engine.model.fingerprint import require_same_base
 from engine.model.info import ModelInfo
 from engine.spec.objective import (
+    PROBLEM_TYPES,
     ObjectiveKind,
     head_outputs,
     resolve_objective,
@@ -35,12 +36,6 @@ from engine.work.model.load import (
 )
 
 Measured = TypeVar("Measured")
-# How transformers calls what a head gives.
-PROBLEM_TYPES = {
-    "classify": "single_label_classification",
-    "multilabel": "multi_label_classification",
-    "regress": "regression",
-}
 
 
 class BaseAndTuned(nn.Module):

@@ -15,9 +15,13 @@ from typing import Any, NamedTuple
 import torch
 from transformers import PreTrainedTokenizerBase
 
-from engine.data.rows import Row
+from engine.data.normalize import last_answer
+from engine.data.rows import Row, labelled_text, read_rows
+from engine.errors import DataError
+from engine.process.label_answer import HeadAnswer, LabelAnswer
+from engine.spec.objective import PROBLEM_TYPES
 from engine.spec.run import DataSpec
-from engine.work.encode.labelled import label_text
+from engine.store.head_labels import LABELS_FILE as LABELS_FILE
 from engine.work.encode.plain_text import without_own_marks
 from engine.work.encode.tokenizer import require_in_table
 from engine.work.kernels.packing import evaluating
@@ -26,11 +30,10 @@ from engine.work.model.batches import map_by_length, pad_rows
 from engine.work.model.load import Head
 from engine.work.model.structure import load_config
 
-LABELS_FILE = "labels.json"  # beside the weights of a result: what the head's outputs stand for
 TEXTS_AT_ONCE = 32
 MOST_LABELS_SHOWN = 5
-REGRESSION = "regression"
-MULTI_LABEL = "multi_label_classification"
+REGRESSION = PROBLEM_TYPES["regress"]
+MULTI_LABEL = PROBLEM_TYPES["multilabel"]
 
 
 class NumberScale(NamedTuple):
@@ -42,7 +45,7 @@ class NumberScale(NamedTuple):
 
 def row_texts(rows: Iterable[Row]) -> list[str]:
     """The text of each row that is given a label."""
-    return [label_text(row) for row in rows]
+    return [labelled_text(row) for row in rows]
 
 
 def parse_number(label: str) -> float:
@@ -111,15 +114,18 @@ def predicted_labels(logits: torch.Tensor, head: Head) -> list[str]:
     return [head.labels[int(logits.argmax())]]
 
 
+def label_probabilities(logits: torch.Tensor, head: Head) -> torch.Tensor:
+    """Each label's probability: together 1 where one label is chosen, else each by itself."""
+    return logits.sigmoid() if head.problem == MULTI_LABEL else logits.softmax(-1)
+
+
 def describe_output(
     logits: torch.Tensor, head: Head, scale: NumberScale, shown: int = MOST_LABELS_SHOWN
 ) -> str:
     """One text's outputs as a short reply: the likeliest labels first, or the number."""
     if head.problem == REGRESSION:
         return f"{logits.item() * scale.spread + scale.mean:.4g}"
-    # Together 1 where one label is chosen, else each by itself.
-    probabilities = logits.sigmoid() if head.problem == MULTI_LABEL else logits.softmax(-1)
-    best = probabilities.topk(min(shown, len(head.labels)))
+    best = label_probabilities(logits, head).topk(min(shown, len(head.labels)))
     ranked = zip(best.indices.tolist(), best.values.tolist(), strict=True)
     return ", ".join(f"{head.labels[at]} {_percent_text(share)}" for at, share in ranked)
 
@@ -168,3 +174,52 @@ def describe_both_outputs(
     if has_new_head(trained):
         base += " (a guess: before training its last layer is random)"
     return [base, tuned]
+
+
+# --- one text ---
+
+
+def answer_text(
+    model: Any, tokenizer: PreTrainedTokenizerBase, trained: TrainedRun, text: str
+) -> LabelAnswer:
+    """What base and tuned head give for a text; nothing of a base whose head is new.
+
+    Raises DataError for a text without tokens.
+    """
+    head, data = trained.head, trained.spec.data
+    assert head is not None
+    read = tokenize_texts(tokenizer, [text], data)
+    if not read.ids[0]:
+        raise DataError("The model's tokenizer reads nothing in this text. Write other words.")
+    scale = read_scale(trained.run.adapter)
+
+    def answer() -> HeadAnswer:
+        return _head_answer(compute_logits(model, tokenizer, read.ids)[0], head, scale)
+
+    base = None
+    if not has_new_head(trained):
+        with model.disable_adapter():
+            base = answer()
+    numbers = _training_range(trained) if head.problem == REGRESSION else None
+    return LabelAnswer(
+        kind=trained.kind,
+        labels=head.labels,
+        tuned=answer(),
+        base=base,
+        tokens=len(read.ids[0]),
+        cut=read.cut > 0,
+        numbers=numbers,
+    )
+
+
+def _head_answer(logits: torch.Tensor, head: Head, scale: NumberScale) -> HeadAnswer:
+    if head.problem == REGRESSION:
+        return HeadAnswer(value=logits.item() * scale.spread + scale.mean)
+    probabilities = tuple(label_probabilities(logits, head).tolist())
+    return HeadAnswer(probabilities=probabilities, chosen=tuple(predicted_labels(logits, head)))
+
+
+def _training_range(trained: TrainedRun) -> tuple[float, float] | None:
+    """The lowest and highest number of the training rows; None where there are no rows."""
+    found = [parse_number(last_answer(row)) for row in read_rows(trained.run.train_file)]
+    return (min(found), max(found)) if found else None

@@ -16,8 +16,8 @@ from typing import Any
 import pytest
 
 from engine.data.datasets import load_dataset
-from engine.runs import export
 from engine.runs.engine import Engine
+from engine.runs.export import zips
 from engine.runs.report import make_report
 from engine.store.files import PROJECT_FOLDER
 from engine.store.run_view import RunState
@@ -74,8 +74,8 @@ def test_an_older_workspace_opens_and_exports(workspace) -> None:
     report = make_report(whole)
     assert report.model_hash and report.settings
     for archive, holds in (
-        (export.adapter_zip(whole), "adapter_model.safetensors"),
-        (export.merged_zip(whole, "fp32"), "model.safetensors"),
+        (zips.adapter_zip(whole), "adapter_model.safetensors"),
+        (zips.merged_zip(whole, "fp32"), "model.safetensors"),
     ):
         with zipfile.ZipFile(archive) as opened:
             assert opened.testzip() is None

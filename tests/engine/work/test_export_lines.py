@@ -10,8 +10,8 @@ import pytest
 from engine.data.ingest import ingest_rows
 from engine.data.messages import make_message, with_system
 from engine.data.rows import TRAIN
-from engine.runs import export
 from engine.runs.engine import Engine
+from engine.runs.export import snippets
 from engine.spec import run as specs
 from engine.store.files import write_json
 from engine.store.run_dir import RunDir
@@ -54,7 +54,7 @@ def saved(tmp_path: Path, rows: list[dict[str, Any]], tokenizer: Any, **data: An
 def asked_by_lines(run: RunDir) -> list[int]:
     """The question's tokens as the lines make them."""
     names: dict[str, Any] = {}
-    lines = [line for line in export.python_lines(run).split("\n") if not line.startswith(LOADS)]
+    lines = [line for line in snippets.python_lines(run).split("\n") if not line.startswith(LOADS)]
     exec("\n".join(lines), names)
     return names["ids"]["input_ids"][0].tolist()
 
@@ -107,7 +107,7 @@ def test_a_text_to_be_continued(tmp_path, adds) -> None:
 
 
 def test_words_that_end_a_reply_are_in_the_lines(tmp_path) -> None:
-    lines = export.python_lines(saved(tmp_path, CHAT, make_tokenizer(CLOSED)))
+    lines = snippets.python_lines(saved(tmp_path, CHAT, make_tokenizer(CLOSED)))
     assert "stop_strings=['[END]'], tokenizer=tokenizer" in lines
 
 

@@ -13,9 +13,13 @@ from engine.store.run_dir import RunDir
 from tests.conftest import idle, wait_for
 from tests.fake_backend import FakeBackend
 from tests.ui.fakes import FakeDesk, lay_out
+from ui.compare import chat as talk
 from ui.compare import score, tab
+from ui.compare.chat import ChatWidgets
+from ui.compare.nothing_yet import TRAIN_FIRST, WATCH
+from ui.compare.run_list import build_run_list, describe_chosen
 from ui.compare.score import ScoreWidgets
-from ui.compare.tab import ChatWidgets
+from ui.compare.tab import CompareWidgets
 from ui.context import Context
 from ui.handlers import Values
 
@@ -24,7 +28,12 @@ NASTY = "<img src=x onerror=alert(1)> ${alert(2)} {{value}}"
 
 @pytest.fixture(scope="module")
 def chat() -> ChatWidgets:
-    return lay_out(ChatWidgets)
+    return lay_out(lambda: ChatWidgets(build_run_list("compare-run")))
+
+
+@pytest.fixture(scope="module")
+def whole() -> CompareWidgets:
+    return lay_out(CompareWidgets)
 
 
 @pytest.fixture(scope="module")
@@ -46,7 +55,7 @@ def said(chat: ChatWidgets, finished: RunDir) -> Values:
 def test_both_replies_grow_and_the_buttons_come_back(
     ctx: Context, chat: ChatWidgets, said: Values
 ) -> None:
-    first, *_, replied, last = tab.send_message(ctx, chat, said)
+    first, *_, replied, last = talk.send_message(ctx, chat, said)
     assert said.keys() == chat.inputs and first.keys() == set(chat.shown)
     assert first[chat.message] == "" and first[chat.stop]["visible"]
     base, tuned = replied[chat.base], replied[chat.tuned]
@@ -58,7 +67,7 @@ def test_both_replies_grow_and_the_buttons_come_back(
 def test_closing_the_conversation_stops_the_model(
     ctx: Context, chat: ChatWidgets, said: Values
 ) -> None:
-    talking = tab.send_message(ctx, chat, said)
+    talking = talk.send_message(ctx, chat, said)
     next(talking), next(talking)
     talking.close()
     assert ctx.engine.desk.stopped == 1  # type: ignore[attr-defined]
@@ -71,7 +80,7 @@ def test_a_refused_message_is_given_back(
         raise RunError("Another run is using this machine.")
 
     monkeypatch.setattr(FakeDesk, "chat", busy)
-    talking = tab.send_message(ctx, chat, said)
+    talking = talk.send_message(ctx, chat, said)
     next(talking)
     refused = next(talking)
     assert [refused[one] for one in (chat.message, chat.base, chat.tuned)] == ["Hello", [], []]
@@ -82,14 +91,53 @@ def test_a_refused_message_is_given_back(
 def test_gradio_s_parts_become_text() -> None:
     parts = [{"type": "text", "text": "Hel"}, {"type": "text", "text": "lo"}]
     turn = {"role": "user", "content": parts}
-    assert tab.as_messages([turn]) == [{"role": "user", "content": "Hello"}]
+    assert talk.as_messages([turn]) == [{"role": "user", "content": "Hello"}]
 
 
 def test_suggestions_come_from_what_was_held_out(ctx: Context, finished: RunDir) -> None:
-    shown = tab.suggest_messages(ctx, finished.id)
-    first = tab.question_of(read_rows(finished.held_out_file)[0])
+    shown = talk.suggest_messages(finished)
+    first = talk.question_of(read_rows(finished.held_out_file)[0])
     assert first in shown.replace("&#x27;", "'")
-    assert "nothing to compare" in tab.suggest_messages(ctx, None)
+
+
+# --- what the tab shows ---
+
+
+def test_a_run_that_writes_gets_a_conversation(
+    ctx: Context, whole: CompareWidgets, finished: RunDir
+) -> None:
+    shown = tab.show_compare(ctx, whole, finished.id)
+    assert shown[whole.chat.box]["visible"] and not shown[whole.labels.box]["visible"]
+    assert shown[whole.chat.send]["interactive"] and not shown[whole.empty.box]["visible"]
+    assert "data-do" in shown[whole.chat.suggestions]
+
+
+def test_without_a_run_nothing_can_be_sent_and_a_button_leads_on(
+    ctx: Context, whole: CompareWidgets
+) -> None:
+    shown = tab.show_compare(ctx, whole, None)
+    assert shown[whole.empty.box]["visible"] and shown[whole.empty.train]["value"] == TRAIN_FIRST
+    assert "nothing to compare" in shown[whole.empty.text]
+    assert not shown[whole.chat.send]["interactive"]
+    assert shown[whole.chat.message]["placeholder"] == talk.NO_RUN
+    assert not shown[whole.chat.panes]["visible"], "two empty boxes would say nothing"
+
+
+def test_a_run_that_has_saved_nothing_yet_is_named(
+    ctx: Context, whole: CompareWidgets, finished: RunDir, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    finished.set_meta(name=NASTY)
+    monkeypatch.setattr(ctx.engine, "live", lambda: [finished])
+    shown = tab.show_compare(ctx, whole, None)
+    assert "after its first check" in shown[whole.empty.text]
+    assert "<img" not in shown[whole.empty.text] and shown[whole.empty.train]["value"] == WATCH
+
+
+def test_what_is_compared_is_named_in_one_line(finished: RunDir) -> None:
+    finished.set_meta(name=NASTY)
+    told = describe_chosen(finished)
+    assert "<img" not in told and "&lt;img" in told
+    assert f"data: {finished.meta['data']}" in told and "base model: Pocket model" in told
 
 
 # --- scores ---

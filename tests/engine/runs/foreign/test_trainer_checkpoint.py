@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from engine.__main__ import main as cli
-from engine.runs import export
 from engine.runs.engine import Engine
+from engine.runs.export import zips
 from engine.store.run_dir import RunDir
 from tests.conftest import SMALL
 
@@ -22,7 +22,7 @@ def test_they_answer_as_the_run_does(
 ) -> None:
     other, run = trained
     home = tmp_path / "workspace"
-    zipped = shutil.copy(export.adapter_zip(run), tmp_path / "exported.zip")
+    zipped = shutil.copy(zips.adapter_zip(run), tmp_path / "exported.zip")
     result = (run.adapter / "adapter_model.safetensors").read_bytes()
     checkpoint = next(
         folder

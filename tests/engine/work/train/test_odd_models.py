@@ -11,8 +11,8 @@ from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedTokenize
 from engine.data.ingest import ingest_rows
 from engine.data.rows import HELD_OUT, TRAIN
 from engine.errors import DataError, RunError
-from engine.runs import export
 from engine.runs.engine import Engine
+from engine.runs.export import snippets
 from engine.spec import run as specs
 from engine.store.run_dir import RunDir
 from engine.work import merge
@@ -96,7 +96,7 @@ def test_an_adapter_stops_where_it_was_taught_and_its_tokenizer_may_know_too_muc
     train(run)
     assert run.view().samples[-1].reply == "happy dog"
     names: dict[str, Any] = {}
-    exec(export.python_lines(run).replace("Hello!", "see red cat"), names)
+    exec(snippets.python_lines(run).replace("Hello!", "see red cat"), names)
     assert names["reply"][0, -1] == END and names["reply"].shape[1] < 40
     merge.merge_run(run, "fp32")
     assert run.view().merged["fp32"].ok
@@ -114,7 +114,7 @@ def test_words_that_end_a_reply_are_learned_cut_off_and_reported(tmp_path) -> No
     train(run)
     assert run.view().samples[-1].reply == "happy dog"
     names: dict[str, Any] = {}
-    exec(export.python_lines(run).replace("Hello!", "see red cat"), names)
+    exec(snippets.python_lines(run).replace("Hello!", "see red cat"), names)
     assert names["tokenizer"].decode(names["reply"][0]).endswith("happy dog [END]")
     trained = open_trained_run(run)
     model, tokenizer, heard = trained.load_models(trained.device_setup()), names["tokenizer"], []
