@@ -35,7 +35,7 @@ from engine.spec.run import RunSpec
 from engine.store.run_view import RunState
 from ui import form, header, serve
 from ui.choices import change_choices
-from ui.compare.run_list import refresh_runs
+from ui.compare.run_list import refresh_runs, take_run
 from ui.compare.tab import CompareTab
 from ui.context import Context
 from ui.data.tab import DataTab, wire_data
@@ -174,6 +174,8 @@ def wire_navigation(ctx: Context, page: Page) -> None:
     page.runs.table.lead(bind(open_first_step), page.data.source, page.tabs, **QUIET)
     compared = [page.tabs, page.compare.run]
     page.train.live.compare_run(bind(compare_run, ctx), page.train.live, compared, **QUIET)
+    page.compare.follow(ctx, page.pushed.compare_changed)
+    page.export.follow(ctx, page.pushed.export_changed)
 
 
 def wire_runs(ctx: Context, page: Page) -> None:
@@ -225,7 +227,8 @@ def watch_run(ctx: Context, run_id: str) -> tuple[gr.Tabs, str]:
 
 def compare_run(ctx: Context, run_id: str) -> tuple[gr.Tabs, Any]:
     """Show a run on the Compare tab."""
-    return gr.Tabs(selected="compare"), refresh_runs(ctx, run_id)
+    take_run(ctx, run_id)
+    return gr.Tabs(selected="compare"), refresh_runs(ctx)
 
 
 def warm_up(ctx: Context) -> None:

@@ -19,7 +19,7 @@ from starlette.responses import FileResponse
 
 from engine.store.files import write_whole
 from engine.store.workspace import Store
-from ui import event_queue, quick_search, theme
+from ui import gradio_internals, theme
 from ui.access.accounts import Accounts
 from ui.access.authentication import (
     Authentication,
@@ -54,7 +54,7 @@ class GuardedApp(App):  # type: ignore[misc]  # to mypy, Gradio is Any
         super().__init__(default_response_class=ORJSONResponse)
         self.site = site
         self.add_api_route(theme.PLOTLY_PATH, _send_plotly, methods=["GET", "HEAD"])
-        if script := quick_search.quick_script():
+        if script := gradio_internals.quick_script():
             self.add_api_route(script.path, script.answer, methods=["GET", "HEAD"])
 
     def build_middleware_stack(self) -> Any:
@@ -97,7 +97,7 @@ def _make_authentication(options: Options, store: Store, cookie: str) -> Authent
 def serve_page(blocks: gr.Blocks, site: Site, address: Address) -> str:
     """Serve until ``blocks.close()``; returns the address to open."""
     _remember_signatures(blocks)
-    event_queue.spare_processor(blocks)
+    gradio_internals.spare_processor(blocks)
     _, url, _ = blocks.launch(
         server_name=address.host,
         server_port=address.port,

@@ -6,6 +6,7 @@ same words.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from typing import NamedTuple
@@ -41,6 +42,7 @@ from engine.store.run_dir import DataSummary
 from engine.store.workspace import Store
 from engine.text import format_bytes
 
+NAMED_FIELD = re.compile(r"\(([a-z]+\.[a-z_]+)\): ")  # "Rank (method.rank): it is 16 …"
 START_GB = 0.2  # what the checkpoints and the log of a small run take on the disk
 
 
@@ -71,8 +73,15 @@ def problems_of(error: HoneError, field: str = "") -> list[Problem]:
     if isinstance(error, SpecError) and error.fields:
         return [Problem(text, path) for path, text in error.fields.items()]
     if isinstance(error, SpecError):
-        return [Problem(text, field or error.field) for text in str(error).split("\n")]
+        lines = str(error).split("\n")
+        return [Problem(text, _named_field(text) or field or error.field) for text in lines]
     return [Problem(str(error), field or error.field)]
+
+
+def _named_field(text: str) -> str:
+    """The setting that a sentence names behind its title; empty where it names none."""
+    found = NAMED_FIELD.search(text)
+    return found[1] if found else ""
 
 
 class Known(NamedTuple):

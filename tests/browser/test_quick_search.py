@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ui.quick_search import QUICK_SEARCH, SEARCH
+from ui.gradio_internals import QUICK_SEARCH, SEARCH
 
 # Random trees, searched for every id while branches are moved, replaced, removed and added.
 COMPARE = """([own, quick]) => {

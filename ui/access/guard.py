@@ -34,7 +34,7 @@ from ui.access.messages import Answering, Refused, again, read_body, uncompresse
 from ui.access.routes import Kind, Route, check_host, check_sender, find_route
 from ui.access.uploads import Uploads
 from ui.access.visitor import Visitor, visitor_of
-from ui.event_queue import waiting_requests
+from ui.gradio_internals import waiting_requests
 from ui.push import PushChannel
 
 NOT_HERE = "There is nothing here. Go back to the page."

@@ -41,7 +41,7 @@
     const order = make('select', 'field order'); order.setAttribute('aria-label', 'Sort by');
     order.addEventListener('change', () => { [own.sort, own.down] = [order.value.slice(1), order.value[0] === '-']; remember(); arrange(true); });
     const count = make('span', 'runs-count'); count.setAttribute('role', 'status');
-    const chooser = make('details', 'columns'), choices = make('div', 'columns-list');
+    const chooser = make('details', 'chooser'), choices = make('div', 'columns-list');
     chooser.append(make('summary', 'field', 'Columns'), choices);
     chooser.addEventListener('keydown', (e) => { if (e.key === 'Escape') { chooser.open = false; chooser.firstChild.focus(); } });
     document.addEventListener('click', (e) => { if (chooser.open && !chooser.contains(e.target)) chooser.open = false; });

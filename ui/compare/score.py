@@ -28,20 +28,18 @@ NOT_SCORED_LABELS = (
 
 
 class ScoreWidgets:
-    """The score, the button that asks for it, and the clock that runs while it is made."""
+    """The score, and the button that asks for it."""
 
     def __init__(self) -> None:
         self.card = raw_html(elem_id="score")
         with gr.Row():
             self.button = make_button("Score", "score-run", 132, scale=0, visible=False)
-        self.timer = gr.Timer(1.0, active=False)
-        self.shown: list[Component] = [self.card, self.button, self.timer]
+        self.shown: list[Component] = [self.card, self.button]
 
 
 def wire_score(ctx: Context, own: ScoreWidgets, run: gr.Dropdown) -> None:
     """The score follows the chosen run."""
-    show = bind(show_score, ctx, own)
-    gr.on([run.change, own.timer.tick], show, run, own.shown, **QUIET)
+    run.change(bind(show_score, ctx, own), run, own.shown, **QUIET)
     own.button.click(bind(start_score, ctx, own), run, own.shown, **QUIET)
 
 
@@ -49,13 +47,9 @@ def wire_score(ctx: Context, own: ScoreWidgets, run: gr.Dropdown) -> None:
 
 
 def show_score(ctx: Context, own: ScoreWidgets, run_id: str | None) -> Updates:
-    """The run's score, or how far it is; the clock runs only while it is made."""
+    """The run's score, or that it is being made."""
     if not run_id:
-        return {
-            own.card: "",
-            own.button: gr.update(visible=False),
-            own.timer: gr.update(active=False),
-        }
+        return {own.card: "", own.button: gr.update(visible=False)}
     run = ctx.engine.store.run(run_id)
     # Queue and lock are read before the events: a worker that ends in between has written its
     # result.
@@ -67,7 +61,6 @@ def show_score(ctx: Context, own: ScoreWidgets, run_id: str | None) -> Updates:
             view, working, score_caution(run), (run.adapter / LABELS_FILE).is_file()
         ),
         own.button: gr.update(visible=True, interactive=not working, value=label),
-        own.timer: gr.update(active=working),
     }
 
 

@@ -2,18 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import gradio as gr
 from gradio.components import Component
+from gradio.events import Dependency
 
 from engine.store.head_labels import read_head_labels
-from ui.compare.chat import ChatWidgets, send_or_stop, show_chat, wire_chat
+from ui.compare.chat import ChatWidgets, Turn, send_or_stop, show_chat, wire_chat
 from ui.compare.labels import LabelWidgets, show_labels, wire_labels
 from ui.compare.nothing_yet import NothingYet
-from ui.compare.run_list import build_run_list, describe_chosen, refresh_runs
+from ui.compare.run_list import (
+    build_run_list,
+    describe_chosen,
+    newer_note,
+    refresh_runs,
+    take_newer,
+    take_run,
+)
 from ui.compare.score import ScoreWidgets, show_score, wire_score
 from ui.context import Context
-from ui.handlers import QUIET, Updates, bind, set_value
-from ui.theme import build_intro, raw_html
+from ui.handlers import LATEST, QUIET, Updates, bind, set_value
+from ui.theme import build_intro, button_list, raw_html
 
 
 class CompareWidgets:
@@ -22,11 +33,12 @@ class CompareWidgets:
     def __init__(self) -> None:
         self.run = build_run_list("compare-run")
         self.about = raw_html(elem_id="compare-about")
+        self.newer = button_list("compare-newer", ["take"])
         self.empty = NothingYet("compare", "compare")
         self.chat, self.labels = ChatWidgets(self.run), LabelWidgets(self.run)
         self.score = ScoreWidgets()
         chat = [*self.chat.parts, self.chat.message, self.chat.send]
-        self.shown: list[Component] = [self.run, self.about, *self.empty.shown, *chat]
+        self.shown: list[Component] = [self.run, self.about, self.newer, *self.empty.shown, *chat]
         self.shown += self.labels.shown
 
 
@@ -50,9 +62,27 @@ class CompareTab:
         own.run.change(bind(set_value, ""), None, own.labels.answer, **QUIET)
         buttons = [own.chat.send, own.chat.stop]
         own.run.change(bind(send_or_stop, False), None, buttons, **QUIET)
-        listed = tab.select(bind(refresh_runs, ctx), own.run, own.run, **QUIET)
-        listed.then(show, own.run, own.shown, **QUIET)
+        own.run.input(bind(take_run, ctx), own.run, None, **QUIET)
+        own.newer.take(bind(take_newer, ctx), None, own.run, **QUIET)
+        self.own, self.show = own, show
+        self._show_after(ctx, tab.select(bind(refresh_runs, ctx), None, own.run, **QUIET))
+
+    def _show_after(self, ctx: Context, listed: Dependency) -> None:
+        own = self.own
+        listed.then(self.show, own.run, own.shown, **QUIET)
         listed.then(bind(show_score, ctx, own.score), own.run, own.score.shown, **QUIET)
+
+    def follow(self, ctx: Context, moment: Callable[..., Dependency]) -> None:
+        """Show what has changed whenever ``moment``, an event of the page, happens."""
+        own = self.own
+        told = [own.run, own.chat.tuned]
+        self._show_after(ctx, moment(bind(follow_runs, ctx), told, own.run, **LATEST))
+
+
+def follow_runs(ctx: Context, run_id: str | None, talk: list[Turn]) -> Any:
+    """A new run is shown, unless another was chosen, or somebody talks to the one shown."""
+    updates = refresh_runs(ctx)
+    return gr.update(choices=updates["choices"], value=run_id) if talk and run_id else updates
 
 
 def show_compare(ctx: Context, own: CompareWidgets, run_id: str | None) -> Updates:
@@ -62,6 +92,7 @@ def show_compare(ctx: Context, own: CompareWidgets, run_id: str | None) -> Updat
     return {
         own.run: gr.update(visible=run is not None),
         own.about: describe_chosen(run) if run else "",
+        own.newer: newer_note(ctx, run_id),
         **own.empty.show(ctx, run_id),
         **show_chat(own.chat, run, writes=head is None),
         **show_labels(own.labels, run, head),

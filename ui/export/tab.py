@@ -2,18 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import gradio as gr
 from gradio.components import Component
+from gradio.events import Dependency
 
 from engine.errors import RunError
 from engine.runs.export import zips
 from ui.access import downloads
 from ui.compare.nothing_yet import NothingYet
-from ui.compare.run_list import build_run_list, describe_chosen, refresh_runs
+from ui.compare.run_list import (
+    build_run_list,
+    describe_chosen,
+    newer_note,
+    refresh_runs,
+    take_newer,
+    take_run,
+)
 from ui.context import Context
 from ui.export.cards import adapter_card, merge_state, merged_card, python_cards
-from ui.handlers import QUIET, Updates, bind, download_on_click
-from ui.theme import build_intro, make_button, raw_html
+from ui.handlers import LATEST, QUIET, Updates, bind, download_on_click
+from ui.theme import build_intro, button_list, make_button, raw_html
 
 PRECISIONS = [
     ("bf16: half the size, for most uses", "bf16"),
@@ -41,6 +51,7 @@ class ExportWidgets:
     def __init__(self) -> None:
         self.run = build_run_list("export-run")
         self.about = raw_html(elem_id="export-about")
+        self.newer = button_list("export-newer", ["take"])
         self.empty = NothingYet("export", "export")
         with gr.Row(equal_height=False, visible=False) as self.offers:
             with gr.Column(min_width=320):
@@ -60,10 +71,9 @@ class ExportWidgets:
                 self.take_merged = make_button(label, "take-merged", visible=False)
         # Not gr.Code, which keeps the height that it had while the tab was hidden.
         self.code = raw_html(elem_id="code", js_on_load=COPY_SCRIPT)
-        self.timer = gr.Timer(1.0, active=False)  # ticks while a merge works
-        self.shown: list[Component] = [self.run, self.about, *self.empty.shown, self.offers]
-        self.shown += [self.adapter, self.merged, self.code, self.merge, self.take_merged]
-        self.shown.append(self.timer)
+        self.shown: list[Component] = [self.run, self.about, self.newer, *self.empty.shown]
+        self.shown += [self.offers, self.adapter, self.merged, self.code, self.merge]
+        self.shown.append(self.take_merged)
 
 
 class ExportTab:
@@ -78,40 +88,46 @@ class ExportTab:
             )
             own = ExportWidgets()
         self.train = own.empty.train
-        chosen, show = [own.run, own.precision], bind(show_export, ctx, own)
-        listed = tab.select(bind(refresh_runs, ctx), own.run, own.run, **QUIET)
-        listed.then(show, chosen, own.shown, **QUIET)
-        changes = [own.run.change, own.precision.change, own.timer.tick]
-        gr.on(changes, show, chosen, own.shown, **QUIET)
+        self.own, self.chosen = own, [own.run, own.precision]
+        chosen, self.show = self.chosen, bind(show_export, ctx, own)
+        own.run.input(bind(take_run, ctx), own.run, None, **QUIET)
+        own.newer.take(bind(take_newer, ctx), None, own.run, **QUIET)
+        self.follow(ctx, tab.select)
+        changes = [own.run.change, own.precision.change]
+        gr.on(changes, self.show, chosen, own.shown, **QUIET)
         own.merge.click(bind(start_merge, ctx, own), chosen, own.shown, api_visibility="private")
         download_on_click(own.take_adapter, bind(zip_adapter, ctx), own.run)
         download_on_click(own.take_merged, bind(zip_merged, ctx), chosen)
+
+    def follow(self, ctx: Context, moment: Callable[..., Dependency]) -> None:
+        """Show what has changed whenever ``moment``, an event of the page, happens."""
+        listed = moment(bind(refresh_runs, ctx), None, self.own.run, **LATEST)
+        listed.then(self.show, self.chosen, self.own.shown, **QUIET)
 
 
 # --- handlers ---
 
 
 def show_export(ctx: Context, own: ExportWidgets, run_id: str | None, precision: str) -> Updates:
-    """All that can be taken from a run; the timer ticks only while a merge works."""
+    """All that can be taken from a run."""
     shown = own.empty.show(ctx, run_id)
     if not run_id:
-        texts = dict.fromkeys((own.about, own.adapter, own.merged, own.code), "")
+        texts = dict.fromkeys((own.about, own.newer, own.adapter, own.merged, own.code), "")
         hidden = dict.fromkeys((own.run, own.offers, own.take_merged), gr.update(visible=False))
-        shut = {own.merge: gr.update(interactive=False), own.timer: gr.update(active=False)}
-        return shown | texts | hidden | shut
+        return shown | texts | hidden | {own.merge: gr.update(interactive=False)}
     run = ctx.engine.store.run(run_id)
     state = merge_state(run, precision)
     label = "Merge again and check" if state.result else MERGE
     return shown | {
         own.run: gr.update(visible=True),
         own.about: describe_chosen(run),
+        own.newer: newer_note(ctx, run_id),
         own.offers: gr.update(visible=True),
         own.adapter: adapter_card(run),
         own.merged: merged_card(run, precision, state),
         own.code: python_cards(run, precision, state),
         own.merge: gr.update(interactive=not state.working, value=label),
         own.take_merged: gr.update(visible=state.ready),
-        own.timer: gr.update(active=state.working),
     }
 
 

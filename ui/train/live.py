@@ -9,10 +9,10 @@ from __future__ import annotations
 from typing import Any
 
 from engine.coach import coach, expected
+from engine.coach.advised import advised_rate_of, advised_spec
 from engine.coach.caution import score_caution
 from engine.errors import HoneError, RunError
 from engine.runs import report
-from engine.runs.advised import advised_rate_of, advised_spec
 from engine.store.run_dir import RunDir
 from engine.store.run_view import RunState, RunView
 from engine.text import format_rate

@@ -105,6 +105,7 @@ ENGINE: dict[str, Ask] = {
     "live": lambda t: t.engine.live(),
     "endable_run": lambda t: t.engine.endable_run(),
     "working_now": lambda t: t.engine.working_now(),
+    "stages": lambda t: t.engine.stages(t.run.id),
 }
 STORE: dict[str, Ask] = {
     "create_run": lambda t: list(t.store.all_runs()),
@@ -120,7 +121,15 @@ STORE: dict[str, Ask] = {
     "own_folders": lambda t: t.store.own_folders(),
 }
 # For the engine's own work; nothing that is shown to somebody may come from them (see below).
-OF_ALL_OWNERS = {"for_owner", "close", "every_run", "all_owners", "all_homes", "remove_leftovers"}
+OF_ALL_OWNERS = {
+    "for_owner",
+    "close",
+    "keep_spare",
+    "every_run",
+    "all_owners",
+    "all_homes",
+    "remove_leftovers",
+}
 FUNCTIONS: dict[str, Ask] = {
     "load_dataset": lambda t: datasets.load_dataset(t.store, t.source),
     "list_datasets": lambda t: datasets.list_datasets(t.store),

@@ -157,6 +157,6 @@ def test_only_labels_have_a_head_to_train(engine: Engine) -> None:
     labelled = specs.make_spec({"data": {"source": "sample:reviews"}, "method": {"kind": "head"}})
     assert not engine.plan(labelled).problems
     problems = engine.plan(changed_spec(SPEC, head)).problems
-    assert any("only a model that chooses labels has a new head" in one for one in problems)
+    assert any("only a model that chooses labels has a new head" in one.text for one in problems)
     with pytest.raises(SpecError, match="only a model that chooses labels has a new head"):
         changed_spec(SPEC, [*head, "data.goal=write"])

@@ -98,7 +98,7 @@ def test_the_others_are_listed_and_wait_and_work(
     assert asking.plan(SPEC).problems == ()
     ctx = Context(asking)
     assert queue.refresh_queue(ctx, "", "")[0].count("<li>") == 1
-    assert refresh_runs(ctx, None)["choices"] == []
+    assert refresh_runs(ctx)["choices"] == []
     assert live.poll_run(ctx, {})["run"] == whole.id
     for damage, run in damaged.items():
         answer = live.poll_run(ctx, {"run": run.id, "log": True})

@@ -95,7 +95,7 @@ def make_things(place: Place, owner: str) -> Place:
     ids = {"run": run.id, "dataset": dataset.group(), "recipe": f"{SECRET}-recipe"}
     ids["upload"] = first.upload("left.csv", ROWS.encode()).json()[0]
     for which in range(2):  # as the page does when a tab is opened
-        assert first.call("refresh_runs", None, which=which).ok
+        assert first.call("refresh_runs", which=which).ok
     link = first.call("zip_adapter", run.id)
     assert link.ok, link
     ids["download"] = re.search(r"download/run/[\w./-]+", link.text).group()
@@ -108,7 +108,9 @@ def form_values(served: Served, name: str, changes: dict[str, Any]) -> list[Any]
     inputs = served.blocks.fns[served.functions(name)[0]].inputs
     named = {f"field-{path.replace('.', '-')}": value for path, value in changes.items()}
     fields = [
-        one for one in inputs if (one.elem_id or "").startswith("field-") or one.elem_id is None
+        one
+        for one in inputs
+        if one.elem_id in (None, "recipe", "group") or one.elem_id.startswith("field-")
     ]
     return [named.get(one.elem_id, one.value) for one in fields]
 

@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from tests.ui.access.site import API, UNTIDY, Served, Stranger, file_data, serving
-from ui import quick_search, theme
+from ui import gradio_internals, theme
 
 pytestmark = UNTIDY
 
@@ -202,10 +202,10 @@ def test_plotly_is_served_and_the_rest_of_its_folder_is_not(owner: Stranger) -> 
 
 
 def test_the_page_loads_the_quicker_search(owner: Stranger) -> None:
-    script = quick_search.quick_script()
+    script = gradio_internals.quick_script()
     assert script, "Gradio's script has changed: see whether it still walks through its whole tree"
     answer = owner.http.get(script.path)
-    assert answer.text == script.text and quick_search.QUICK_SEARCH in script.text
+    assert answer.text == script.text and gradio_internals.QUICK_SEARCH in script.text
     assert answer.headers["content-type"].startswith("text/javascript")
 
 

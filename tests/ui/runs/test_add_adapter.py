@@ -68,7 +68,7 @@ def test_by_its_files_and_the_uploads_go(
     assert not list(folder.iterdir()) and (run.adapter / WEIGHTS).is_file()
     row = run_row(run)
     assert row and row["label"] == "Added" and row["cells"][list(COLUMNS).index("rate")] == Cell()
-    assert refresh_runs(ctx, None)["value"] == run.id
+    assert refresh_runs(ctx)["value"] == run.id
     assert shown_run(ctx, "") is None, "the Train tab shows what was trained here"
 
 

@@ -173,7 +173,7 @@ def test_on_from_a_run_starts_with_its_adapter(ctx: Context, finished: RunDir) -
     assert "optim.epochs" in changed
     held["method.rank"] = 5
     assert (
-        "Rank (method.rank): it is 16 in that run"
+        "Rank: it is 16 in that run"
         in list(start_card.show_plan(ctx, **held))[-1]["facts"]
     )
     with pytest.raises(SpecError, match="Rank"):

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from engine.coach.advised import advised_rate_of, advised_spec
 from engine.errors import RunError
-from engine.runs.advised import advised_rate_of, advised_spec
 from engine.runs.engine import Engine
 from engine.spec import run as specs
 from engine.store import events as ev
