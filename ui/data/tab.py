@@ -86,9 +86,9 @@ def wire_data(
     load(bind(refresh_datasets, ctx), None, [tab.source, held_out_source], **QUIET)
     wire_pager(ctx, pager, inputs)
     wire_editor(ctx, tab.view.editor, inputs)
-    show, opened = bind(show_data, ctx, tab.view, inputs), tab.view.columns.opened
-    values = inputs.widgets | {opened, pager.form}
-    return gr.on([*moments, opened.change], show, values, tab.view.shown, **LATEST)
+    show, own = bind(show_data, ctx, tab.view, inputs), tab.view.columns
+    values = inputs.widgets | own.asked | {pager.form}
+    return gr.on([*moments, own.opened.change], show, values, tab.view.shown, **LATEST)
 
 
 def refresh_datasets(ctx: Context) -> tuple[Any, Any]:
