@@ -108,14 +108,16 @@ def first_roles(shape: Shape, used: Sequence[str], columns: Sequence[str]) -> di
     return dict(zip(list(ROLES[shape])[:2], ordered, strict=False))
 
 
-def with_places_changed(before: dict[str, str], picked: dict[str, str]) -> dict[str, str]:
-    """A column that is chosen for a second part changes places with the column that was there."""
-    made = dict(picked)
-    for role, column in picked.items():
-        other = next((one for one, its in before.items() if its == column != before.get(role)), "")
-        if not other or picked.get(other) != column:
-            continue
-        del made[other]
-        if left := before.get(role):
-            made[other] = left
-    return made
+def with_column(shape: Shape, roles: dict[str, str], at: int, column: str) -> dict[str, str]:
+    """The columns with another one for the part at this place; an empty one takes it away.
+
+    One that has a part already changes places with the column that was here.
+    """
+    parts = list(ROLES[shape])
+    if at >= len(parts):
+        return roles
+    role, made = parts[at], dict(roles)
+    left = made.pop(role, "")
+    other = next((one for one, its in made.items() if its == column), "")
+    made |= {other: left, role: column}
+    return {part: made[part] for part in parts if made.get(part)}

@@ -20,7 +20,7 @@ from engine.data.schema import (
     SHAPE_NAMES,
     Schema,
     first_roles,
-    with_places_changed,
+    with_column,
 )
 from engine.errors import DataError
 from engine.spec.run import DataSpec, Shape
@@ -28,7 +28,7 @@ from ui import form
 from ui.context import Context
 from ui.data import conversation
 from ui.data.file_table import NumberedRow, file_table, first_rows, with_sample
-from ui.handlers import HIDDEN, QUIET, Updates, bind
+from ui.handlers import HIDDEN, QUIET, Updates, Values, bind
 from ui.text import escape_html, line
 from ui.theme import make_button, raw_html
 
@@ -45,6 +45,7 @@ class ColumnWidgets:
         # Part of an example -> column, as the user chose it; empty: as detected.
         self.roles = form.make_widget("data.roles")
         self.opened = gr.State("")  # the data whose columns the user is changing
+        self.filled = gr.State([])  # data, shape and columns that the menus show
         with gr.Column(elem_classes="columns", elem_id="columns"):
             with gr.Row(equal_height=False, elem_classes="columns-head"):
                 self.head = raw_html()
@@ -57,8 +58,10 @@ class ColumnWidgets:
                     self.confirm = make_button("These are right", "agree", 170, variant="primary")
                     self.reset = make_button("Back to what was found", "columns-reset", 190)
                 self._build_more_menus()
+        self.asked = {self.opened, self.filled}  # what is asked for each time the card is shown
         shown = [self.head, self.change, self.body, self.reading, self.shape, *self.menus]
-        self.shown: list[Component] = [*shown, self.more, self.table, self.example, self.reset]
+        shown += [self.more, self.table, self.example, self.reset, self.filled]
+        self.shown: list[Component] = shown
 
     def _build_menus(self) -> None:
         self.reading = gr.Radio(
@@ -92,8 +95,8 @@ def wire_columns(ctx: Context, own: ColumnWidgets, source: Component) -> None:
     own.reading.input(bind(choose_reading, ctx), [source, own.reading], chosen, **QUIET)
     before = [source, own.shape, own.roles]
     own.shape.input(bind(choose_shape, ctx), before, chosen, **QUIET)
-    for menu in own.menus:
-        menu.input(bind(choose_columns, ctx), [*before, *own.menus], chosen, **QUIET)
+    for at, menu in enumerate(own.menus):
+        menu.input(bind(choose_column, ctx, at), [*before, menu], chosen, **QUIET)
     own.confirm.click(bind(confirm_columns, ctx), before, chosen, **QUIET)
     own.reset.click(bind(reset_columns), source, chosen, **QUIET)
     own.change.click(bind(open_menus), source, own.opened, **QUIET)
@@ -129,16 +132,14 @@ def choose_shape(ctx: Context, source: str, shape: str, roles: Roles) -> Chosen:
     return source, shape, first_roles(Shape(shape), used, dataset.columns)
 
 
-def choose_columns(
-    ctx: Context, source: str, shape: str, roles: Roles, *columns: str | None
+def choose_column(  # noqa: PLR0913  which menu, what it says, and what was chosen before
+    ctx: Context, at: int, source: str, shape: str, roles: Roles, column: str
 ) -> Chosen:
-    """The shape and the columns as the user has chosen them one by one."""
+    """The shape and the columns after another column was chosen in one of the menus."""
     dataset = ctx.load_dataset(source)
     chosen = Shape(shape) if shape else dataset.shape
     before = roles or (dataset.roles if chosen == dataset.shape else {})
-    pairs = zip(ROLES[chosen], columns, strict=False)
-    picked = {role: column for role, column in pairs if column}
-    return source, chosen.value, with_places_changed(before, picked)
+    return source, chosen.value, with_column(chosen, before, at, column)
 
 
 def confirm_columns(ctx: Context, source: str, shape: str, roles: Roles) -> Chosen:
@@ -166,20 +167,24 @@ class Read(NamedTuple):
 
 
 def column_updates(
-    own: ColumnWidgets, dataset: Dataset, spec: DataSpec, read: Read, opened: str
+    own: ColumnWidgets, dataset: Dataset, spec: DataSpec, read: Read, values: Values
 ) -> Updates:
-    """The card as a question, as menus that were opened, or as one line."""
+    """The card as a question, as menus that were opened, or as one line.
+
+    Menus that show it already are left alone: the user may be about to choose from one.
+    """
     schema = dataset.schema_for(DataSpec())
     asks = not (schema.certain or spec.shape or spec.roles)
-    is_open = asks or bool(read.problem) or opened == dataset.source
-    rows = first_rows(dataset)
+    is_open = asks or bool(read.problem) or values[own.opened] == dataset.source
+    rows, filled = first_rows(dataset), [dataset.source, read.shape.value, dict(read.roles)]
+    menus = {} if values[own.filled] == filled else _menu_updates(own, dataset, rows, read)
     return {
         own.head: _head(schema, read, asks, is_open),
         own.change: gr.update(visible=not is_open),
         own.body: gr.update(visible=is_open),
         own.reading: _reading_choice(schema, read),
-        own.shape: gr.update(choices=_shape_choices(dataset.shape)),
-        **_menu_updates(own, dataset, rows, read),
+        **menus,
+        own.filled: filled,
         own.table: file_table(dataset.columns, rows, _named_parts(read)) if is_open else "",
         own.example: _example(dataset, rows, spec, read) if is_open else "",
         own.reset: gr.update(visible=bool(spec.shape or spec.roles)),
@@ -237,6 +242,7 @@ def _menu_updates(
     names = [*dataset.columns, *(path for path in dataset.nested if path not in dataset.columns)]
     choices = [("–", ""), *((with_sample(name, rows), name) for name in names)]
     updates: Updates = dict.fromkeys(own.menus, HIDDEN)
+    updates[own.shape] = gr.update(choices=_shape_choices(dataset.shape))
     parts = list(ROLES[read.shape].items())
     for at, (menu, (role, label)) in enumerate(zip(own.menus, parts, strict=False)):
         if at >= REQUIRED_ROLES[read.shape]:

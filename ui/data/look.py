@@ -63,7 +63,7 @@ def show_data(
     ctx: Context, view: DataView, inputs: DataInputs, values: Values
 ) -> Iterator[Updates]:
     """What is asked and noticed with the first rows, then the token counts, as each is known."""
-    spec, opened = inputs.data_spec(values), values[view.columns.opened]
+    spec = inputs.data_spec(values)
     dataset = ctx.load_dataset(spec.source)
     try:
         for report in run_with_progress(partial(ctx.prepare, spec)):
@@ -73,7 +73,7 @@ def show_data(
                 waits = card(dataset.name, line(report, "wait"))
                 yield {view.facts: waits if report else gr.skip()}
     except HoneError as error:
-        yield misfit_updates(view, dataset, spec, str(error))
+        yield misfit_updates(view, dataset, spec, str(error), values)
         return
     pager, model, form = view.pager, values[inputs.model], values[view.pager.form]
     tokenizer = tokenizer_at_hand(ctx, model)
@@ -83,7 +83,7 @@ def show_data(
     info = ctx.known_model(model)
     shown |= goal_updates(view.goal, prepared, decided, info.tasks if info else ANY_TASK)
     read = Read(prepared.shape, prepared.roles)
-    shown |= column_updates(view.columns, dataset, decided, read, opened)
+    shown |= column_updates(view.columns, dataset, decided, read, values)
     shown[pager.index] = 0
     if known.report is None and form == paging.TOKENS:
         yield shown | {pager.rows: paging.OPENING_TOKENIZER}
@@ -108,7 +108,9 @@ def count_tokens(ctx: Context, tokenizer: Tokenizer, prepared: Prepared, spec: D
 # --- what is shown ---
 
 
-def misfit_updates(view: DataView, dataset: Dataset, spec: DataSpec, problem: str) -> Updates:
+def misfit_updates(
+    view: DataView, dataset: Dataset, spec: DataSpec, problem: str, values: Values
+) -> Updates:
     """The columns do not fit: nothing but what helps to choose others."""
     read = Read(spec.shape or dataset.shape, spec.roles, problem)
     return {
@@ -121,7 +123,7 @@ def misfit_updates(view: DataView, dataset: Dataset, spec: DataSpec, problem: st
         view.goal.group: HIDDEN,
         **finding_updates(view.findings, [], DataSpec(), complete=True),
         **question_updates(view.questions, [], DataSpec()),
-        **column_updates(view.columns, dataset, spec, read, dataset.source),
+        **column_updates(view.columns, dataset, spec, read, values),
         **option_updates(view.reading, dataset),
     }
 

@@ -77,6 +77,6 @@ def wire_data(ctx: Context, tab: DataTab, inputs: DataInputs, moments: list[Any]
     """
     wire_pager(ctx, tab.view.pager, inputs)
     wire_editor(ctx, tab.view.editor, inputs)
-    show, opened = bind(show_data, ctx, tab.view, inputs), tab.view.columns.opened
-    values = inputs.widgets | {opened, tab.view.pager.form}
-    return gr.on([*moments, opened.change], show, values, tab.view.shown, **LATEST)
+    show, own = bind(show_data, ctx, tab.view, inputs), tab.view.columns
+    values = inputs.widgets | own.asked | {tab.view.pager.form}
+    return gr.on([*moments, own.opened.change], show, values, tab.view.shown, **LATEST)

@@ -58,7 +58,8 @@ def make_values(tab: DataTab, inputs: DataInputs) -> Callable[..., Values]:
         full = form.widget_values(RunSpec(data=spec), None)
         held = {inputs.fields[path]: full[path] for path in form.DATA_PATHS}
         # Nothing is opened, and the rows are shown as they are at first.
-        own = {tab.view.columns.opened: "", tab.view.pager.form: TALK}
+        view = tab.view
+        own = {view.columns.opened: "", view.columns.filled: [], view.pager.form: TALK}
         return {inputs.model: "pocket", **held, **own}
 
     return make

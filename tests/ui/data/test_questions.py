@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from engine.data.datasets import Dataset
-from engine.data.schema import with_places_changed
+from engine.data.schema import ROLES, with_column
 from engine.errors import DataError
 from engine.spec.run import DataSpec, Shape
 from tests.ui.data.conftest import GOOD, MakeValues
@@ -63,7 +63,7 @@ def test_two_readings_are_offered_and_each_shows_its_first_row(
         ctx.load_dataset(source),
         DataSpec(source=source, shape=shape, roles=roles, goal="classify"),
         columns.Read(shape, roles),
-        source,
+        {own.opened: source, own.filled: []},
     )[own.example]  # fmt: skip
     with pytest.raises(DataError, match="read in one way"):
         columns.choose_reading(ctx, source_of(GOOD), "second")
@@ -120,10 +120,14 @@ def test_nested_columns_can_be_chosen(
     dataset: Dataset = ctx.load_dataset(source_of(rows))
     assert dataset.roles == {"prompt": "question", "completion": "answers.text[0]"}
     read, own = columns.Read(dataset.shape, dataset.roles), tab.view.columns
-    updates = columns.column_updates(own, dataset, DataSpec(), read, dataset.source)
+    opened = {own.opened: dataset.source, own.filled: []}
+    updates = columns.column_updates(own, dataset, DataSpec(), read, opened)
     answer = updates[own.menus[1]]
     assert ("answers.text[0]: It is called 0, of course.", "answers.text[0]") in answer["choices"]
     assert answer["value"] == "answers.text[0]"
+    again = opened | {own.filled: updates[own.filled]}
+    left = columns.column_updates(own, dataset, DataSpec(), read, again)
+    assert own.menus[1] not in left and own.table in left, "one may be open"
     assert (
         '<th scope="col" data-used="true">answers<span class="file-part">Answer'
         in (updates[own.table])
@@ -136,22 +140,25 @@ def test_nothing_is_asked_where_the_columns_do_not_fit(tab: DataTab) -> None:
 
 
 @pytest.mark.parametrize(
-    ("before", "picked", "after"),
+    ("before", "at", "column", "after"),
     [
-        ("a b", "b b", "b a"),  # they change places
-        ("a b", "a a", "b a"),
-        ("a b", "c b", "c b"),
-        ("a b -", "a b a", "- b a"),  # what had no column gives none back
-        ("- b", "b b", "b -"),
-        ("a b", "a b", "a b"),
+        ("a b", 0, "b", "b a"),  # they change places
+        ("b a", 0, "b", "b a"),  # said twice, as a page may, it changes nothing
+        ("a b", 0, "c", "c b"),
+        ("a b -", 2, "a", "- b a"),  # what had no column gives none back
+        ("a b c", 2, "", "a b -"),
+        ("- -", 1, "a", "- a"),
+        ("a b", 9, "a", "a b"),  # no such part
     ],
 )
-def test_a_column_chosen_twice_changes_places(before: str, picked: str, after: str) -> None:
+def test_a_column_chosen_twice_changes_places(
+    before: str, at: int, column: str, after: str
+) -> None:
     def roles(text: str) -> dict[str, str]:
-        named = zip(("prompt", "completion", "input"), text.split(), strict=False)
-        return {role: column for role, column in named if column != "-"}
+        named = zip(ROLES[Shape.COMPLETION], text.split(), strict=False)
+        return {role: one for role, one in named if one != "-"}
 
-    assert with_places_changed(roles(before), roles(picked)) == roles(after)
+    assert with_column(Shape.COMPLETION, roles(before), at, column) == roles(after)
 
 
 def test_every_table_is_escaped_and_wide_ones_show_what_is_used(
@@ -161,7 +168,8 @@ def test_every_table_is_escaped_and_wide_ones_show_what_is_used(
     many = {f"{nasty}{n}": nasty for n in range(20)}
     dataset = ctx.load_dataset(source_of([{**many, **row} for row in GOOD]))
     read, own = columns.Read(dataset.shape, dataset.roles), tab.view.columns
-    updates = columns.column_updates(own, dataset, DataSpec(), read, dataset.source)
+    opened = {own.opened: dataset.source, own.filled: []}
+    updates = columns.column_updates(own, dataset, DataSpec(), read, opened)
     table = updates[own.table]
     assert "<img" not in table + updates[own.example] + updates[own.head]
     assert table.count("<th ") == 8 and table.count('<th scope="col" data-used="true"') == 2

@@ -203,7 +203,7 @@ def test_columns_are_mapped_by_hand(
     assert "Which column is which?" in asked[own.head] and asked[own.body]["visible"]
     assert 'data-tone="bad"' in asked[own.head] and not asked[own.change]["visible"]
     found = {"prompt": "one", "completion": "two"}
-    opened, shape, roles = columns.choose_columns(ctx, source, "", {}, "two", "two")
+    opened, shape, roles = columns.choose_column(ctx, 0, source, "", {}, "two")
     swapped = {"prompt": "two", "completion": "one"}
     assert (opened, shape, roles) == (source, Shape.COMPLETION.value, swapped)
     shown = show(source=source, shape=Shape(shape), roles=roles)[0]
