@@ -172,10 +172,7 @@ def test_on_from_a_run_starts_with_its_adapter(ctx: Context, finished: RunDir) -
     assert not {"method.rank", "model.start", "recipe"} & changed.keys()
     assert "optim.epochs" in changed
     held["method.rank"] = 5
-    assert (
-        "Rank: it is 16 in that run"
-        in list(start_card.show_plan(ctx, **held))[-1]["facts"]
-    )
+    assert "Rank: it is 16 in that run" in list(start_card.show_plan(ctx, **held))[-1]["facts"]
     with pytest.raises(SpecError, match="Rank"):
         train_tab.start_run(ctx, *shown(held), **held)
     assert not fill_form.show_start(ctx, "")[0]["visible"]
