@@ -63,8 +63,7 @@ def _verdict(answer: LabelAnswer, truth: Truth) -> str:
     """Whether the answer to a held-out example is right, in a sentence."""
     if answer.kind == "regress":
         return _distance(answer.tuned.value, truth.label)
-    several = answer.kind == "multilabel"
-    right = truth.labels if several else frozenset([truth.label])
+    right = _right_labels(answer, truth)
     named = f"'{', '.join(sorted(right))}'" if right else "none"
     if right == frozenset(answer.tuned.chosen):
         return line(f"Right: this held-out example has the {_noun(right)} {named}.", "good")
@@ -73,6 +72,12 @@ def _verdict(answer: LabelAnswer, truth: Truth) -> str:
     if unknown:
         text += f" No training example had '{', '.join(unknown)}', so it cannot be chosen."
     return line(text, "bad")
+
+
+def _right_labels(answer: LabelAnswer, truth: Truth | None) -> frozenset[str]:
+    if truth is None:
+        return frozenset()
+    return truth.labels if answer.kind == "multilabel" else frozenset([truth.label])
 
 
 def _noun(labels: frozenset[str]) -> str:
@@ -108,12 +113,11 @@ def _bars(answer: LabelAnswer, head: HeadAnswer, truth: Truth | None) -> str:
     ranked = sorted(
         zip(head.probabilities, answer.labels, strict=True), key=lambda one: (-one[0], one[1])
     )
-    several = answer.kind == "multilabel"
-    right: frozenset[str] = frozenset()
-    if truth:
-        right = truth.labels if several else frozenset([truth.label])
-    rows = (_bar(name, share, name in head.chosen, name in right) for share, name in ranked)
-    shown = "".join(row for row, _ in zip(rows, range(MOST_LABELS), strict=False))
+    several, right = answer.kind == "multilabel", _right_labels(answer, truth)
+    shown = "".join(
+        _bar(name, share, name in head.chosen, name in right)
+        for share, name in ranked[:MOST_LABELS]
+    )
     kind = "chances several" if several else "chances"
     below = ""
     if len(ranked) > MOST_LABELS:
