@@ -64,11 +64,11 @@ def _verdict(answer: LabelAnswer, truth: Truth) -> str:
     if answer.kind == "regress":
         return _distance(answer.tuned.value, truth.label)
     right = _right_labels(answer, truth)
-    named = f"'{', '.join(sorted(right))}'" if right else "none"
+    has = f"this held-out example has {_name_labels(right)}."
     if right == frozenset(answer.tuned.chosen):
-        return line(f"Right: this held-out example has the {_noun(right)} {named}.", "good")
+        return line(f"Right: {has}", "good")
     unknown = sorted(right - set(answer.labels))
-    text = f"Wrong: this held-out example has the {_noun(right)} {named}."
+    text = f"Wrong: {has}"
     if unknown:
         text += f" No training example had '{', '.join(unknown)}', so it cannot be chosen."
     return line(text, "bad")
@@ -80,8 +80,11 @@ def _right_labels(answer: LabelAnswer, truth: Truth | None) -> frozenset[str]:
     return truth.labels if answer.kind == "multilabel" else frozenset([truth.label])
 
 
-def _noun(labels: frozenset[str]) -> str:
-    return "label" if len(labels) == 1 else "labels"
+def _name_labels(labels: frozenset[str]) -> str:
+    if not labels:
+        return "no label"
+    noun = "label" if len(labels) == 1 else "labels"
+    return f"the {noun} '{', '.join(sorted(labels))}'"
 
 
 def _distance(value: float | None, label: str) -> str:
@@ -94,9 +97,10 @@ def _distance(value: float | None, label: str) -> str:
 
 def _as_number(label: str) -> float | None:
     try:
-        return float(label)
+        found = float(label)
     except ValueError:
         return None
+    return found if math.isfinite(found) else None
 
 
 # --- figures ---
