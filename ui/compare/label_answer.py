@@ -63,20 +63,28 @@ def _verdict(answer: LabelAnswer, truth: Truth) -> str:
     """Whether the answer to a held-out example is right, in a sentence."""
     if answer.kind == "regress":
         return _distance(answer.tuned.value, truth.label)
-    several = answer.kind == "multilabel"
-    right = truth.labels if several else frozenset([truth.label])
-    named = f"'{', '.join(sorted(right))}'" if right else "none"
+    right = _right_labels(answer, truth)
+    has = f"this held-out example has {_name_labels(right)}."
     if right == frozenset(answer.tuned.chosen):
-        return line(f"Right: this held-out example has the {_noun(right)} {named}.", "good")
+        return line(f"Right: {has}", "good")
     unknown = sorted(right - set(answer.labels))
-    text = f"Wrong: this held-out example has the {_noun(right)} {named}."
+    text = f"Wrong: {has}"
     if unknown:
         text += f" No training example had '{', '.join(unknown)}', so it cannot be chosen."
     return line(text, "bad")
 
 
-def _noun(labels: frozenset[str]) -> str:
-    return "label" if len(labels) == 1 else "labels"
+def _right_labels(answer: LabelAnswer, truth: Truth | None) -> frozenset[str]:
+    if truth is None:
+        return frozenset()
+    return truth.labels if answer.kind == "multilabel" else frozenset([truth.label])
+
+
+def _name_labels(labels: frozenset[str]) -> str:
+    if not labels:
+        return "no label"
+    noun = "label" if len(labels) == 1 else "labels"
+    return f"the {noun} '{', '.join(sorted(labels))}'"
 
 
 def _distance(value: float | None, label: str) -> str:
@@ -89,9 +97,10 @@ def _distance(value: float | None, label: str) -> str:
 
 def _as_number(label: str) -> float | None:
     try:
-        return float(label)
+        found = float(label)
     except ValueError:
         return None
+    return found if math.isfinite(found) else None
 
 
 # --- figures ---
@@ -108,12 +117,11 @@ def _bars(answer: LabelAnswer, head: HeadAnswer, truth: Truth | None) -> str:
     ranked = sorted(
         zip(head.probabilities, answer.labels, strict=True), key=lambda one: (-one[0], one[1])
     )
-    several = answer.kind == "multilabel"
-    right: frozenset[str] = frozenset()
-    if truth:
-        right = truth.labels if several else frozenset([truth.label])
-    rows = (_bar(name, share, name in head.chosen, name in right) for share, name in ranked)
-    shown = "".join(row for row, _ in zip(rows, range(MOST_LABELS), strict=False))
+    several, right = answer.kind == "multilabel", _right_labels(answer, truth)
+    shown = "".join(
+        _bar(name, share, name in head.chosen, name in right)
+        for share, name in ranked[:MOST_LABELS]
+    )
     kind = "chances several" if several else "chances"
     below = ""
     if len(ranked) > MOST_LABELS:

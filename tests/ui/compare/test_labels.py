@@ -153,7 +153,8 @@ def test_several_labels_have_a_mark_at_one_half() -> None:
     assert "It chooses: red, blue" in card and "chances several" in card
     assert "The mark is at 50 %" in card and "Wrong" in card and "cold, red" in card
     assert card.count("right-label") == 2
-    assert "chooses none" in answer_card(answered("multilabel", {"red": 0.1}))
+    none = answer_card(answered("multilabel", {"red": 0.1}), truth=Truth("", frozenset()))
+    assert "chooses none" in none and "Right: this held-out example has no label." in none
 
 
 def test_a_label_that_nobody_taught_cannot_be_chosen() -> None:
@@ -167,6 +168,7 @@ def test_a_number_stands_in_its_range_with_what_is_right() -> None:
     card = answer_card(answer, "price", Truth("1500", frozenset({"1500"})))
     assert "price: 1,245" in card and "left:24.50%" in card and "left:50.00%" in card
     assert "255 off" in card and "1,500" in card and "1,000" in card and "2,000" in card
+    assert "which is no number" in answer_card(answer, "price", Truth("nan", frozenset()))
     outside = answer.model_copy(update={"numbers": (0.0, 1000.0)})
     assert "outside the numbers of the training data" in answer_card(outside)
     assert format_number(123456.0) == "123,500" and format_number(0.012346) == "0.01235"
