@@ -22,7 +22,7 @@ from ui.data.reading import ReadingWidgets, wire_reading
 from ui.data.removal import RemovalWidgets, wire_removal
 from ui.form import DataInputs
 from ui.handlers import LATEST, QUIET, bind
-from ui.theme import build_intro, make_button
+from ui.theme import build_hint, build_intro, make_button
 
 
 class DataTab:
@@ -47,6 +47,8 @@ class DataTab:
                         self._add_fields("data.held_out")
                         self._add_fields("data.held_out_source", value="")
                     removal = RemovalWidgets(self.source, self.fields["data.held_out_source"])
+                    text = "Look at the rows: this is what it learns from. Then press Next."
+                    build_hint("data", 1, text)
                     self.next = make_button("Next: choose a model", "data-next", variant="primary")
                 with gr.Column(scale=1, min_width=320):
                     self.view = DataView(reading)

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import lru_cache
 from itertools import groupby
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch.nn import functional
@@ -29,6 +29,8 @@ SHORT_EXAMPLE = 512
 # the other. PyTorch's CPU kernels are built anew for every length they meet, and kept: 14 MB and a
 # tenth of a step each time.
 ROW_MULTIPLE, EXAMPLE_MULTIPLE = 64, 32
+# Tokens. Longer examples would need much memory together.
+GROUPED_SIZE = 128
 _PACKED: ContextVar[bool] = ContextVar("packed", default=False)
 
 
@@ -97,6 +99,8 @@ class _EagerAttention(torch.autograd.Function):
 
     Each product reaches beyond its example, up to a multiple of EXAMPLE_MULTIPLE. Causality keeps
     the example's own tokens from seeing what follows, and the results of the others are dropped.
+    Short examples with products of one size go together: for them, calling a product takes longer
+    than computing it. The numbers are those of one example at a time.
     """
 
     @staticmethod
@@ -104,46 +108,75 @@ class _EagerAttention(torch.autograd.Function):
         ctx: Any, query: Any, key: Any, value: Any, lengths: list[int], window: int, scale: float
     ) -> Any:
         """All 1 x heads x tokens x head width. Returns 1 x tokens x heads x head width."""
-        query, key, value = (
+        padded = [
             functional.pad(part[0], (0, 0, 0, EXAMPLE_MULTIPLE)) for part in (query, key, value)
-        )
-        found = torch.empty_like(query[:, :-EXAMPLE_MULTIPLE])
-        shares = []
-        for start, end, reach in _example_ranges(lengths):
-            q, k, v = query[:, start:reach], key[:, start:reach], value[:, start:reach]
-            size = reach - start
-            bias = _causal_bias(SHORT_EXAMPLE, window, q.dtype)[:size, :size].expand(len(q), -1, -1)
-            shares.append(torch.baddbmm(bias, q, k.transpose(1, 2), alpha=scale).softmax(-1))
-            found[:, start:end] = (shares[-1] @ v)[:, : end - start]
-        ctx.save_for_backward(query, key, value, *shares)
-        ctx.lengths, ctx.scale = lengths, scale
+        ]
+        found = torch.empty_like(query[0])
+        ctx.groups, ctx.scale, kept = _example_groups(tuple(lengths)), scale, []
+        for group in ctx.groups:
+            q, k, v = (group.take(part) for part in padded)
+            bias = _causal_bias(SHORT_EXAMPLE, window, q.dtype)[: group.size, : group.size]
+            share = torch.baddbmm(bias.expand(len(q), -1, -1), q, k.transpose(1, 2), alpha=scale)
+            share = share.softmax(-1)
+            group.put(share @ v, found)
+            kept += [q, k, v, share]
+        ctx.save_for_backward(*kept)
         return found.transpose(0, 1)[None]
 
     @staticmethod
     def backward(ctx: Any, *above: torch.Tensor) -> tuple[Any, ...]:
         """Gradients of query, key and value."""
-        query, key, value, *shares = ctx.saved_tensors
-        grad = above[0][0].transpose(0, 1)
-        grads = q_grad, k_grad, v_grad = [
-            torch.empty_like(part[None, :, :-EXAMPLE_MULTIPLE]) for part in (query, key, value)
+        grad, kept = above[0][0].transpose(0, 1), iter(ctx.saved_tensors)
+        padded = functional.pad(grad, (0, 0, 0, EXAMPLE_MULTIPLE))
+        q_grad, k_grad, v_grad = grads = [
+            torch.empty((1, *grad.shape), dtype=grad.dtype) for _ in range(3)
         ]
-        for share, (start, end, reach) in zip(shares, _example_ranges(ctx.lengths), strict=True):
-            real = end - start
-            out_grad = functional.pad(grad[:, start:end], (0, 0, 0, reach - end))
-            inner = out_grad @ value[:, start:reach].transpose(1, 2)
+        for group in ctx.groups:
+            q, k, v, share = (next(kept) for _ in range(4))
+            out_grad = group.take(padded, only_own=True)
+            inner = out_grad @ v.transpose(1, 2)
             inner = compat.softmax_gradient(inner, share).mul_(ctx.scale)
-            v_grad[0, :, start:end] = (share.transpose(1, 2) @ out_grad)[:, :real]
-            q_grad[0, :, start:end] = (inner @ key[:, start:reach])[:, :real]
-            k_grad[0, :, start:end] = (inner.transpose(1, 2) @ query[:, start:reach])[:, :real]
+            group.put(share.transpose(1, 2) @ out_grad, v_grad[0])
+            group.put(inner @ k, q_grad[0])
+            group.put(inner.transpose(1, 2) @ q, k_grad[0])
         return *grads, None, None, None
 
 
-def _example_ranges(lengths: list[int]) -> Iterator[tuple[int, int, int]]:
-    """Start and end of each example in the row, and how far its products reach."""
+class _ExampleGroup(NamedTuple):
+    """Examples of a row whose products are of one size."""
+
+    size: int  # tokens that each product reaches over
+    tokens: torch.Tensor  # of the row, that the products reach over (examples * size)
+    own: torch.Tensor  # whether each is a token of the example itself, not one that follows
+
+    def take(self, row: torch.Tensor, only_own: bool = False) -> torch.Tensor:
+        """(heads * examples) x size x head width, from heads x tokens x head width."""
+        found = row[:, self.tokens]
+        if only_own:
+            found = found.masked_fill_(~self.own[:, None], 0)
+        return found.view(-1, self.size, row.shape[-1])
+
+    def put(self, made: torch.Tensor, row: torch.Tensor) -> None:
+        """Write what was made of the examples' own tokens back to their places."""
+        row[:, self.tokens[self.own]] = made.view(len(row), -1, made.shape[-1])[:, self.own]
+
+
+@lru_cache(maxsize=4)  # all layers of a pass ask for the same
+def _example_groups(lengths: tuple[int, ...]) -> list[_ExampleGroup]:
+    """The examples of a row, those of up to GROUPED_SIZE together with others of their size."""
+    sizes: dict[tuple[int, int], list[tuple[int, int]]] = {}
     start = 0
-    for length in lengths:
-        yield start, start + length, start + -(-length // EXAMPLE_MULTIPLE) * EXAMPLE_MULTIPLE
+    for number, length in enumerate(lengths):
+        size = -(-length // EXAMPLE_MULTIPLE) * EXAMPLE_MULTIPLE
+        key = (size, 0 if size <= GROUPED_SIZE else number)
+        sizes.setdefault(key, []).append((start, start + length))
         start += length
+    found = []
+    for (size, _), borders in sizes.items():
+        first, last = torch.tensor(borders).T[:, :, None]
+        tokens = first + torch.arange(size)
+        found.append(_ExampleGroup(size, tokens.flatten(), (tokens < last).flatten()))
+    return found
 
 
 @lru_cache(maxsize=4)

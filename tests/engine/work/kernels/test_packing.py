@@ -104,6 +104,28 @@ def test_products_that_reach_beyond_their_example_leave_nothing_of_what_they_fin
         torch.testing.assert_close(one, other)
 
 
+@pytest.mark.parametrize("lengths", [[30, 5, 64, 31, 33, 150, 29], [1, 1], [130, 200, 131]])
+@pytest.mark.parametrize("window", [0, 16])
+def test_examples_that_go_together_give_the_numbers_of_each_alone(
+    lengths: list[int], window: int
+) -> None:
+    """To the last bit: a run that continues may have other examples beside it."""
+    torch.manual_seed(1)
+    row = [torch.randn(1, 4, sum(lengths), 64, dtype=torch.bfloat16) for _ in range(3)]
+    above = torch.randn(1, sum(lengths), 4, 64, dtype=torch.bfloat16)
+    given = [part.clone().requires_grad_() for part in row]
+    found = packed_attention._EagerAttention.apply(*given, lengths, window, 0.125)
+    found.backward(above)
+    for at, length in enumerate(lengths):
+        own = slice(sum(lengths[:at]), sum(lengths[: at + 1]))
+        alone = [part[:, :, own].clone().requires_grad_() for part in row]
+        reply = packed_attention._EagerAttention.apply(*alone, [length], window, 0.125)
+        reply.backward(above[:, own])
+        assert torch.equal(found[:, own], reply)
+        for part, one in zip(given, alone, strict=True):
+            assert torch.equal(part.grad[:, :, own], one.grad)
+
+
 def test_weights_in_fp32_that_are_computed_with_in_bf16_have_their_head_in_bf16_too() -> None:
     model, rows = model_of("llama", MethodSpec(kind="full")), examples()
     with torch.autocast("cpu", torch.bfloat16):
