@@ -55,7 +55,7 @@ class GoalWidgets:
             self.choice = gr.Radio(
                 [],
                 label="What should the model do?",
-                info="Recipes and settings leave this as it is.",
+                info="Only you change this: recipes and settings leave it as it is.",
                 elem_id="goal-choice",
             )
             self.note = raw_html(visible=False)
