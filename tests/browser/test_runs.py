@@ -92,6 +92,8 @@ def test_they_are_sorted_found_and_picked(
     go(dark, "Runs")
     dark.locator(NAMES).first.click()
     dark.locator("#run-report svg.narrow").wait_for()
+    dark.locator("#runs-table tbody .tick input").first.click()
+    dark.locator(".runs-bar", has_text="1 chosen").wait_for()
     size = "parseFloat(getComputedStyle(s.querySelector('text')).fontSize)"
     scale = "s.getBoundingClientRect().width / s.viewBox.baseVal.width"
     shown = (
