@@ -16,6 +16,7 @@ import torch
 # FLOPs of a forward and backward pass up to which one thread is as fast as two or faster
 # (docs/performance.md): a third of a second of one core.
 ONE_THREAD_FLOPS = 40e9
+MEASURED_THREADS = 2  # with more than these it was not measured, so the library decides
 
 
 @contextmanager
@@ -25,7 +26,8 @@ def suited_threads(flops: float, device: torch.device) -> Iterator[None]:
     OMP_NUM_THREADS in the environment decides where it is set.
     """
     before = torch.get_num_threads()
-    if device.type == "cpu" and flops <= ONE_THREAD_FLOPS and "OMP_NUM_THREADS" not in os.environ:
+    small = flops <= ONE_THREAD_FLOPS and before <= MEASURED_THREADS
+    if device.type == "cpu" and small and "OMP_NUM_THREADS" not in os.environ:
         torch.set_num_threads(1)
     try:
         yield
