@@ -30,6 +30,11 @@ ROLES: dict[Shape, dict[str, str]] = {
 }  # fmt: skip
 ASK = "Is that right?"
 REQUIRED_ROLES = dict.fromkeys(Shape, 2) | {Shape.CHAT: 1, Shape.TEXT: 1}
+# The main parts of a row, in the order in which its columns usually stand.
+THREE_PARTS = {
+    Shape.PREFERENCE: ["prompt", "chosen", "rejected"],
+    Shape.FEEDBACK: ["prompt", "completion", "mark"],
+}
 SHAPE_NAMES = {  # what a row is
     Shape.CHAT: "a conversation",
     Shape.ALPACA: "an instruction and its answer",
@@ -103,9 +108,12 @@ def check_schema(shape: Shape, roles: dict[str, str], columns: Sequence[str], na
 
 
 def first_roles(shape: Shape, used: Sequence[str], columns: Sequence[str]) -> dict[str, str]:
-    """Columns for another shape's first parts: those that are in use already, in their order."""
+    """Columns for another shape's main parts: those that are in use already, in their order."""
     ordered = [*used, *(column for column in columns if column not in used)]
-    return dict(zip(list(ROLES[shape])[:2], ordered, strict=False))
+    parts = list(ROLES[shape])[:2]
+    if len(ordered) > 2:  # what is asked is a column of its own
+        parts = THREE_PARTS.get(shape, parts)
+    return dict(zip(parts, ordered, strict=False))
 
 
 def with_column(shape: Shape, roles: dict[str, str], at: int, column: str) -> dict[str, str]:

@@ -110,13 +110,13 @@ def test_a_page_that_outlives_its_app_begins_anew(page, home) -> None:
     """A page whose app is gone must not stay and answer with Gradio's jargon."""
     with app(home) as (url, _):
         page.goto(url)
-        page.locator("#preview mark").first.wait_for(timeout=60_000)
+        page.locator("#preview .turn").first.wait_for(timeout=60_000)
         page.evaluate("window.old = true")
         page.wait_for_timeout(4000)  # until it has heard of this app
         port = url.rsplit(":", 1)[1]
     with app(home, "--port", port):
         page.wait_for_function("window.old === undefined", timeout=30_000)
-        page.locator("#preview mark").first.wait_for(timeout=60_000)
+        page.locator("#preview .turn").first.wait_for(timeout=60_000)
 
 
 @pytest.mark.usefixtures("kills_apart")

@@ -47,7 +47,7 @@ def test_from_a_sample_to_a_merged_model(open_page: OpenPage, serve: Serve, home
 
 
 def sees_the_data(page: Any) -> None:
-    page.locator("#preview mark").nth(3).wait_for(timeout=MINUTE)
+    page.locator("#preview [data-learned=true]").nth(2).wait_for(timeout=MINUTE)
     page.locator("#data-facts", has_text="a row, longest").wait_for(timeout=MINUTE)
     picture(page, "1-data")
     first = page.locator("#preview").inner_text()

@@ -264,13 +264,14 @@ def _example(dataset: Dataset, rows: Sequence[NumberedRow], spec: DataSpec, read
     """The first row as a conversation, as it is read now."""
     if read.problem:
         return ""
-    schema = Schema(read.shape, "", dict(read.roles))
+    schema, why = Schema(read.shape, "", dict(read.roles)), ""
     for row, number in rows:
         try:
             made = next(iter(normalize_row(row, schema, dataset.labels)), None)
-        except DataError:
+        except DataError as error:
+            why = why or f" Row {number}: {error}"
             continue
         if made:
             shown = conversation.row_card(made, number, read.shape, spec)
             return f"<h4>What the model gets from it</h4>{shown}"
-    return line("None of the first rows can be read in this way.", "warn")
+    return line(f"None of the first rows can be read in this way.{why}", "warn")

@@ -14,7 +14,7 @@ from engine.data.quality.findings import Finding
 from engine.errors import DataError
 from engine.spec.objective import ObjectiveKind, Task
 from engine.spec.run import DataSpec, Shape
-from engine.text import format_count
+from engine.text import count_of, format_count
 from ui import form
 from ui.data.findings import LEVEL_TONES
 from ui.handlers import HIDDEN, QUIET, Updates, bind, set_value
@@ -44,6 +44,7 @@ GOAL_WORDS: dict[str, dict[ObjectiveKind, str]] = {
     "other": {"write": "Write answers or text\nAll that these rows can teach."},
 }
 CANNOT_CHOOSE = "The chosen model cannot be a classifier, so it learns to write the label."
+NO_CLASSES = "{} in {} to learn from: these cannot be told apart by a classifier."
 
 
 class GoalWidgets:
@@ -132,8 +133,8 @@ def goal_updates(
     goals = possible_goals(prepared, tasks)
     labelled = prepared.shape == Shape.LABEL
     fits = data.goal == "auto" or data.goal in goals
-    only_writes = labelled and "classify" not in tasks
-    if len(goals) < 2 and fits and not only_writes:
+    note = _why_no_classifier(prepared, tasks) if labelled and goals == ["write"] else ""
+    if len(goals) < 2 and fits and not note:
         return {own.group: HIDDEN}
     # Rows with better and worse answers are compared unless something else is chosen.
     value = data.goal if data.goal != "auto" else goals[0]
@@ -142,8 +143,16 @@ def goal_updates(
         own.choice: gr.update(
             choices=_goal_choices(goals, prepared), value=value if fits else None
         ),
-        own.note: gr.update(value=line(CANNOT_CHOOSE), visible=only_writes),
+        own.note: gr.update(value=line(note), visible=bool(note)),
     }
+
+
+def _why_no_classifier(prepared: Prepared, tasks: tuple[Task, ...]) -> str:
+    """Why labels can only be written: the model, or too many or too few of them."""
+    if "classify" not in tasks:
+        return CANNOT_CHOOSE
+    labels = count_of(len(prepared.labels), "different label", "different labels")
+    return NO_CLASSES.format(labels, count_of(prepared.train, "row"))
 
 
 def _goal_choices(

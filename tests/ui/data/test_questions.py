@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from engine.data.datasets import Dataset
-from engine.data.schema import ROLES, with_column
+from engine.data.schema import ROLES, first_roles, with_column
 from engine.errors import DataError
 from engine.spec.run import DataSpec, Shape
 from tests.ui.data.conftest import GOOD, MakeValues
@@ -85,6 +85,13 @@ def test_labels_offer_a_classifier_first_where_the_model_can_be_one(
     ctx._models["pocket"] = INFO.model_copy(update={"tasks": ("write",)})
     seen = shown(source=source)
     assert seen[own.choice]["value"] == "write" and seen[own.note]["visible"]
+    ctx._models["pocket"] = INFO
+    unlike = [{"text": row["prompt"], "label": row["completion"]} for row in GOOD]
+    seen = shown(
+        source=source_of(unlike), shape=Shape.LABEL, roles={"text": "text", "label": "label"}
+    )
+    assert [goal for _, goal in seen[own.choice]["choices"]] == ["write"]
+    assert "different labels in" in seen[own.note]["value"]
     assert not shown(source=source_of(GOOD))[own.group]["visible"]
     wrong = shown(source=source_of(GOOD), goal="classify")
     assert wrong[own.group]["visible"] and wrong[own.choice]["value"] is None
@@ -159,6 +166,22 @@ def test_a_column_chosen_twice_changes_places(
         return {role: one for role, one in named if one != "-"}
 
     assert with_column(Shape.COMPLETION, roles(before), at, column) == roles(after)
+
+
+@pytest.mark.parametrize(
+    ("shape", "columns", "after"),
+    [
+        (Shape.LABEL, "a b c", {"text": "a", "label": "b"}),
+        (Shape.PREFERENCE, "a b c", {"prompt": "a", "chosen": "b", "rejected": "c"}),
+        (Shape.PREFERENCE, "a b", {"chosen": "a", "rejected": "b"}),
+        (Shape.FEEDBACK, "a b c d", {"prompt": "a", "completion": "b", "mark": "c"}),
+        (Shape.CHAT, "a", {"messages": "a"}),
+    ],
+)
+def test_another_shape_takes_the_columns_in_use(
+    shape: Shape, columns: str, after: dict[str, str]
+) -> None:
+    assert first_roles(shape, columns.split()[:1], columns.split()) == after
 
 
 def test_every_table_is_escaped_and_wide_ones_show_what_is_used(
