@@ -3,7 +3,7 @@
 window.HonePush = (function () {
   const WAIT = { first: 500, most: 5000, fallback: 3000 }; // milliseconds
   const listeners = new Set(), watchers = new Set();
-  let boot = '', opened = false, wait = WAIT.first, failures = 0, down = false;
+  let boot = '', opened = false, wait = WAIT.first, lostTimes = 0, refusedTimes = 0, down = false;
 
   const tell = (names) => { const changed = new Set(names); for (const listen of listeners) listen(changed); };
   const setDown = (now) => { if (now !== down) { down = now; for (const watch of watchers) watch(down); } };
@@ -16,7 +16,7 @@ window.HonePush = (function () {
       const said = JSON.parse(e.data);
       if (said.boot) {
         if (boot && boot !== said.boot) return location.reload();
-        boot = said.boot; failures = 0; wait = WAIT.first; setDown(false);
+        boot = said.boot; lostTimes = refusedTimes = 0; wait = WAIT.first; setDown(false);
         if (!opened) { opened = true; return; } // the page has just asked for everything
       }
       tell(said.changed);
@@ -29,9 +29,10 @@ window.HonePush = (function () {
     if (answer?.status === 401) return location.reload();
     const { boot: now } = answer?.ok ? await answer.json().catch(() => ({})) : {}; // another program may answer there by now
     if (now && boot && now !== boot) return location.reload();
-    failures += 1;
-    setDown(!now && failures > 1);
-    if (now && failures > 3) { boot ||= now; return setInterval(() => tell(['*']), WAIT.fallback); } // something between lets no WebSocket through
+    lostTimes += 1;
+    if (now) refusedTimes += 1;
+    setDown(!now && lostTimes > 1);
+    if (refusedTimes > 3) { boot ||= now; return setInterval(() => tell(['*']), WAIT.fallback); } // something between lets no WebSocket through
     setTimeout(connect, wait); wait = Math.min(WAIT.most, 2 * wait);
   }
 

@@ -36,7 +36,9 @@ def open_page(ctx: Context, first_tab: Callable[[Context], str]) -> Restored:
 def catch_up(ctx: Context, kept: FormChoices | None) -> Restored:
     """What another page of this owner has chosen meanwhile; nothing where this one shows it."""
     choices = read_choices(ctx.engine.store)
-    return {} if choices.form == kept else _chosen(ctx, choices)
+    if choices.form != kept:
+        return _chosen(ctx, choices)
+    return {"live": choices.watched} if choices.watched else {}
 
 
 def keep_form(

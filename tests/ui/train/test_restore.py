@@ -12,7 +12,7 @@ from engine.process import oneshot
 from engine.runs import deletion
 from tests.ui.train.test_start_card import plain
 from ui import form
-from ui.choices import read_choices
+from ui.choices import change_choices, read_choices
 from ui.context import Context
 from ui.train import restore
 from ui.train.recipes import OWN_SETTINGS, RECOMMENDED
@@ -78,6 +78,8 @@ def test_another_page_follows_and_does_not_write_what_it_was_given(
     other = restore.catch_up(ctx, None)
     assert form_of(other) == values and other["kept"] == first
     assert restore.catch_up(ctx, first) == {}, "it shows that already"
+    change_choices(ctx.engine.store, watched="a-run")
+    assert restore.catch_up(ctx, first) == {"live": "a-run"}, "it shows the run that was started"
     later = keep(ctx, values | {"method.rank": 9}, first)
     # The other page's widgets now change, one after the other, to what they were given.
     assert keep(ctx, values, other["kept"]) == other["kept"]
