@@ -12,9 +12,13 @@ Anything else is a bug of ours: it is logged whole and the page shows only where
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import NamedTuple
 
 LOG = logging.getLogger("hone")  # app.log
+NAMED_FIELD = re.compile(r"\(([a-z]+\.[a-z_]+)\): ")  # "Rank (method.rank): it is 16 …"
 
 
 class HoneError(Exception):
@@ -57,3 +61,44 @@ class ModelError(HoneError):
 
 class RunError(HoneError):
     """Something that cannot be done with this run now."""
+
+
+# --- several at once ---
+
+
+class Problem(NamedTuple):
+    """Why a run cannot start."""
+
+    text: str
+    field: str = ""  # path of the setting that would mend it
+
+
+class Problems:
+    """Collects what is wrong instead of stopping at the first."""
+
+    def __init__(self, found: Iterable[Problem] = ()) -> None:
+        self.found = list(found)
+
+    @contextmanager
+    def collect(self, field: str = "") -> Iterator[None]:
+        """Add a HoneError that is raised within; ``field``: the setting that would mend it."""
+        try:
+            yield
+        except HoneError as error:
+            self.found += problems_of(error, field)
+
+
+def problems_of(error: HoneError, field: str = "") -> list[Problem]:
+    """What an error says; a SpecError may name several problems, one a line."""
+    if isinstance(error, SpecError) and error.fields:
+        return [Problem(text, path) for path, text in error.fields.items()]
+    if isinstance(error, SpecError):
+        lines = str(error).split("\n")
+        return [Problem(text, _named_field(text) or field or error.field) for text in lines]
+    return [Problem(str(error), field or error.field)]
+
+
+def _named_field(text: str) -> str:
+    """The setting that a sentence names behind its title; empty where it names none."""
+    found = NAMED_FIELD.search(text)
+    return found[1] if found else ""

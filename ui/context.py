@@ -14,7 +14,7 @@ from engine.data.datasets import Dataset
 from engine.data.goal import ANY_TASK, with_decided_goal
 from engine.data.prepared import Prepared
 from engine.data.quality.token_report import TokenReport
-from engine.errors import ModelError, RunError
+from engine.errors import ModelError, Problems, RunError
 from engine.estimate.lengths import Lengths, lengths_of_report
 from engine.model import catalog, hub, local
 from engine.model.hub import HubPage
@@ -23,7 +23,7 @@ from engine.process import oneshot
 from engine.process.downloads import Downloads
 from engine.process.hub import look_up_model
 from engine.runs.engine import Engine
-from engine.runs.plan import Known, Plan, Problems
+from engine.runs.plan import Known, Plan
 from engine.spec.run import DataSpec, RunSpec
 from engine.text import OnProgress
 from ui.access.uploads import Uploads

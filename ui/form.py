@@ -76,46 +76,6 @@ TARGET_GROUP_NOTES = {
     "all": "learns the most; the usual choice",
 }
 SHARE_CHOICE = ("A share of this data", "")
-# The ids of the folds that fields are in, for links that lead to them; others are in sight.
-FOLDS = {
-    "more-adapter": (
-        "method.alpha",
-        "method.targets",
-        "method.dropout",
-        "method.rslora",
-        "method.init",
-        "method.plus",
-        "method.bias",
-        "method.layers",
-        "method.ranks",
-        "method.save",
-    ),
-    "more-preferences": ("method.preference", "method.beta"),
-    "more-steps": (
-        "optim.accumulation",
-        "optim.warmup",
-        "optim.schedule",
-        "optim.weight_decay",
-        "data.seed",
-    ),
-    "more-during-training": (
-        "name",
-        "sampling.checks",
-        "sampling.save_minutes",
-        "optim.patience",
-        "sampling.prompts",
-        "sampling.max_new_tokens",
-    ),
-    "more-memory-and-hardware": (
-        "optim.checkpointing",
-        "optim.optimizer",
-        "place.device",
-        "place.precision",
-    ),
-    "learning": ("data.learn", "data.max_length", "data.system", "data.template"),
-    "splitting": ("data.held_out", "data.held_out_source"),
-}
-IN_SIGHT = ("data.source", "model.source", "method.rank", "optim.epochs")
 # Fields without a widget of their own: other widgets set them.
 STATE_PATHS = ("data.roles", "data.goal", "data.fixes", "data.left_out", "model.start")
 # Fields that would not get this widget by their type, and its choices; none: those of the field.
@@ -133,20 +93,6 @@ CHOICE_WIDGETS: dict[str, tuple[type[Component], list[tuple[str, str]]]] = {
 def widget_id(path: str) -> str:
     """The id of a field's widget on the page."""
     return "field-" + path.replace(".", "-")
-
-
-def tab_of(path: str) -> str:
-    """The tab that a field's widget is on."""
-    if path == "model.source":
-        return "model"
-    return "data" if path in DATA_PATHS and path != "data.seed" else "train"
-
-
-def folds_of(path: str) -> str:
-    """The ids of the folds that a field's widget is in, the outer one first; empty in sight."""
-    named = next((fold for fold, paths in FOLDS.items() if path in paths), "")
-    outer = "more" if tab_of(path) == "train" and path not in IN_SIGHT else ""
-    return f"{outer} {named}".strip()
 
 
 def make_widget(path: str, **options: Any) -> Component:

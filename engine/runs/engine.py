@@ -13,7 +13,7 @@ from pathlib import Path
 
 from engine import hardware
 from engine.data.rows import read_rows
-from engine.errors import RunError
+from engine.errors import Problems, RunError
 from engine.estimate.duration import TimeRange
 from engine.estimate.stages import Stage
 from engine.process.desk import Desk
@@ -22,7 +22,7 @@ from engine.process.run import Backend, ProcessBackend
 from engine.process.spare import Spare
 from engine.runs import disk_space, ending, quota, require, warm_start
 from engine.runs.busy import BusyRun
-from engine.runs.plan import START_GB, Known, Plan, Problems, earlier_runs, find_out, make_plan
+from engine.runs.plan import START_GB, Known, Plan, earlier_runs, find_out, make_plan
 from engine.runs.speed import SpeedHistory, stages_of_run
 from engine.runs.supervisor import Supervisor
 from engine.spec import naming

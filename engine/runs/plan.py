@@ -6,16 +6,15 @@ same words.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from typing import NamedTuple
 
 from engine import hardware
 from engine.data.goal import decided_goal, with_decided_goal
 from engine.data.prepared import Prepared
 from engine.data.quality.token_report import TokenReport
-from engine.errors import DataError, HoneError, SpecError
+from engine.errors import DataError, HoneError, Problem, Problems, SpecError
 from engine.estimate import forecast
 from engine.estimate.case import Case
 from engine.estimate.duration import TimeRange, Workload
@@ -42,46 +41,7 @@ from engine.store.run_dir import DataSummary
 from engine.store.workspace import Store
 from engine.text import format_bytes
 
-NAMED_FIELD = re.compile(r"\(([a-z]+\.[a-z_]+)\): ")  # "Rank (method.rank): it is 16 …"
 START_GB = 0.2  # what the checkpoints and the log of a small run take on the disk
-
-
-class Problem(NamedTuple):
-    """Why a run cannot start."""
-
-    text: str
-    field: str = ""  # path of the setting that would mend it
-
-
-class Problems:
-    """Collects what is wrong instead of stopping at the first."""
-
-    def __init__(self, found: Iterable[Problem] = ()) -> None:
-        self.found = list(found)
-
-    @contextmanager
-    def collect(self, field: str = "") -> Iterator[None]:
-        """Add a HoneError that is raised within; ``field``: the setting that would mend it."""
-        try:
-            yield
-        except HoneError as error:
-            self.found += problems_of(error, field)
-
-
-def problems_of(error: HoneError, field: str = "") -> list[Problem]:
-    """What an error says; a SpecError may name several problems, one a line."""
-    if isinstance(error, SpecError) and error.fields:
-        return [Problem(text, path) for path, text in error.fields.items()]
-    if isinstance(error, SpecError):
-        lines = str(error).split("\n")
-        return [Problem(text, _named_field(text) or field or error.field) for text in lines]
-    return [Problem(str(error), field or error.field)]
-
-
-def _named_field(text: str) -> str:
-    """The setting that a sentence names behind its title; empty where it names none."""
-    found = NAMED_FIELD.search(text)
-    return found[1] if found else ""
 
 
 class Known(NamedTuple):

@@ -78,7 +78,7 @@ def serious_violations(results: Any) -> list[str]:
     ]
 
 
-def test_the_theme_is_remembered_and_an_idle_page_draws_no_frames(
+def test_the_theme_is_remembered_and_an_idle_page_does_nothing(
     open_page: OpenPage, url: str
 ) -> None:
     page = open_page(url)
@@ -88,6 +88,13 @@ def test_the_theme_is_remembered_and_an_idle_page_draws_no_frames(
     page.get_by_role("button", name="Switch to the light theme").wait_for()
     assert page.evaluate("document.body.classList.contains('dark')")
     page.wait_for_timeout(6000)  # what its opening needs
-    asked = page.evaluate("framesAsked")
-    page.wait_for_timeout(1000)
-    assert 0 < page.evaluate("framesAsked") == asked
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    for tab in TABS:  # what a tab asks for when it is opened is not idle
+        go(page, tab)
+        page.wait_for_timeout(2500)
+        asked.clear()
+        frames = page.evaluate("framesAsked")
+        page.wait_for_timeout(1500)
+        assert not asked, f"{tab} asks while nothing happens"
+        assert 0 < page.evaluate("framesAsked") == frames, f"{tab} draws frames"

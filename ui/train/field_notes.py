@@ -6,8 +6,9 @@ import json
 import re
 from collections.abc import Iterable
 
+from engine.errors import Problem
 from engine.estimate.unwise import unwise_values
-from engine.runs.plan import Plan, Problem
+from engine.runs.plan import Plan
 from ui import form
 
 SUBJECT = re.compile(r"^[^:]*\([\w.]+\): ")  # "Learning rate (optim.learning_rate): " stands above

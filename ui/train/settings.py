@@ -17,6 +17,7 @@ from ui.choices import OWN_CHOICE
 from ui.context import Context
 from ui.form import TARGET_GROUPS
 from ui.theme import raw_html
+from ui.train.places import FOLDS
 
 HEAD_KIND = "head"  # the method that trains only a new head
 # The questions: label and help of their widgets.
@@ -24,7 +25,7 @@ QUESTIONS = {
     "optim.epochs": ("How long? (epochs)", "Passes over all rows."),
     "method.rank": ("How strong? (rank)", "More learns more, and needs more memory."),
 }
-# Under More, each in a fold of its own, whose fields are those of ``form.FOLDS``.
+# Under More, each in a fold of its own, whose fields are those of ``places.FOLDS``.
 MORE_FOLDS = {
     "more-steps": "Steps",
     "more-during-training": "During training",
@@ -62,7 +63,7 @@ class Settings:
 
     def _add_fold(self, name: str, title: str, visible: bool = True) -> gr.Accordion:
         with gr.Accordion(title, open=False, elem_id=name, visible=visible) as fold:
-            self._add_fields(*form.FOLDS[name])
+            self._add_fields(*FOLDS[name])
         return fold
 
     def _add_fields(self, *paths: str) -> None:
