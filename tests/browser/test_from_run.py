@@ -114,7 +114,7 @@ def runs_again_with_changes(page: Any, engine: Engine, done: RunDir) -> None:
     picture(page, "runs-queue-1280-light")
     page.locator("#use-settings").click()
     page.locator("#recipe-note", has_text="The settings of “done”").wait_for(timeout=WAIT)
-    wait_for_facts(page, "weights")
+    wait_for_facts(page, "Train Text to JSON")
     page.locator("#field-optim-epochs input").fill("1")
     page.locator("#start").click()
     page.wait_for_function(

@@ -267,6 +267,7 @@ def presses_a_part(page: Any) -> None:
     picture(page, "model-7-parts")
     go(page, "Train")
     unfold(page, "#more")
+    unfold(page, "#more-adapter")
     assert not page.locator("#field-method-targets input[name=down_proj]").is_checked()
     assert page.locator("#field-method-targets input:checked").count() == 6
     assert page.locator("#group input:checked").get_attribute("value") == "own"
@@ -300,6 +301,7 @@ def changes_what_stands_under_more(page: Any) -> None:
     """Each changes how many weights train, at once; the drawing counts the same."""
     go(page, "Train")
     unfold(page, "#more")
+    unfold(page, "#more-adapter")
     page.locator("#field-method-layers").wait_for()
     counts = [trained_weights(page)]
 

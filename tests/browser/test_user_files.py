@@ -31,6 +31,7 @@ def from_upload_to_merged_model(open_page: OpenPage, serve: Serve, home: Path, p
     page.locator("#train-facts", has_text="weights").wait_for()
     page.locator("#field-optim-epochs input").fill("1")
     unfold(page, "#more")
+    unfold(page, "#more-during-training")
     page.locator("#field-sampling-checks input").first.fill("2")
     page.locator("#start").click()
     page.wait_for_function("document.querySelector('#live .run-state')?.textContent")
@@ -70,7 +71,7 @@ def test_bad_files_get_a_plain_message_and_the_app_goes_on(
         "notes.docx": ("x", "this file type is not accepted: it is a Word document"),
         "empty.jsonl": ("", "is empty"),
         "columns.csv": (
-            "frage,antwort\n" + "".join(f"a {n},b {n}\n" for n in range(6)),
+            "one,two\n" + "".join(f"a {n},b {n}\n" for n in range(6)),
             "Which column is which?",
         ),
         "<img src=x onerror=alert(1)>.zip": ("PK", "archives are not accepted"),

@@ -1,4 +1,4 @@
-/* Notes beside settings (ui/train/field_notes.py), and links that lead to a widget: they open its tab and the fold that it
+/* Notes beside settings (ui/train/plan_words.py), and links that lead to a widget: they open its tab and the fold that it
    is in, and put the cursor there. */
 (function () {
   const INPUTS = 'input, textarea, select, button';

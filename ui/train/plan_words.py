@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
@@ -10,12 +11,13 @@ from engine.errors import Problem
 from engine.estimate.case import Case
 from engine.estimate.duration import TimeRange
 from engine.estimate.methods import MethodOption, explain_method
+from engine.estimate.unwise import unwise_values
 from engine.runs import quota
 from engine.runs.plan import Plan
 from engine.spec.limits import Limits
 from engine.spec.method import METHODS
 from engine.text import count_of, format_bytes, format_count, format_share, format_time_range
-from ui.form import widget_id
+from ui.form import FORM_PATHS, widget_id
 from ui.text import definition_row, escape_html, go_button, line
 from ui.train.memory_card import memory_verdict
 from ui.train.places import folds_of, tab_of
@@ -26,6 +28,7 @@ TASKS_IN_WORDS = {
     "regress": "give a number",
     "prefer": "prefer better answers",
 }
+SUBJECT = re.compile(r"^[^:]*\([\w.]+\): ")  # "Learning rate (optim.learning_rate): " stands above
 PATH = re.compile(r" \(\w+\.\w+\)")  # of a setting, which the command line needs
 TAB_NAMES = {"data": "Data", "model": "Model"}
 
@@ -159,3 +162,23 @@ def _method_item(option: MethodOption) -> str:
     mark = ' <span class="chip">recommended</span>' if option.recommended else ""
     text = f"{option.why} Needs at least {format_bytes(option.needs)} of memory{unfit}."
     return f"<li><b>{escape_html(METHODS[option.kind].name)}</b>{mark}<br>{escape_html(text)}</li>"
+
+
+# --- beside the fields ---
+
+
+def notes_of(problems: Iterable[Problem], plan: Plan | None = None) -> str:
+    """JSON: tone and text by the id of a widget; what is wrong comes before what is unwise."""
+    unwise = unwise_values(plan.spec, plan.case) if plan and plan.case else {}
+    found = {path: ("warn", text) for path, text in unwise.items()}
+    for one in problems:
+        path = ".".join(one.field.split(".")[:2])  # of an item of a list, the list
+        if path in FORM_PATHS:
+            found[path] = ("bad", _sentence(one.text))
+    return json.dumps({widget_id(path): note for path, note in found.items()})
+
+
+def _sentence(text: str) -> str:
+    """A problem without the name of its setting, as a sentence of its own."""
+    rest = SUBJECT.sub("", text)
+    return rest[:1].upper() + rest[1:]

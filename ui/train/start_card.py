@@ -17,11 +17,11 @@ from ui.context import Context
 from ui.text import line
 from ui.theme import build_hint, raw_html
 from ui.train import memory, settings
-from ui.train.field_notes import notes_of
 from ui.train.plan_words import (
     Moment,
     card_head,
     method_advice,
+    notes_of,
     plan_facts,
     problem_lines,
     rows_line,
