@@ -38,9 +38,7 @@ class StartWidgets:
     def __init__(self) -> None:
         with gr.Column(elem_id="start-card", elem_classes="boxed"):
             self.head = raw_html(card_head("", "", ""), elem_id="start-head")
-            build_hint(
-                "train", 3, "Press Start. Then watch how its answers change, here on the right."
-            )
+            build_hint("train", 3, "Press Start, then watch how its answers change.")
             self.start = gr.Button(
                 "Start", variant="primary", size="lg", elem_id="start", interactive=False
             )
