@@ -37,6 +37,8 @@ from ui.handlers import HIDDEN, Updates, Values
 from ui.text import card, line
 from ui.theme import raw_html
 
+READING_ROWS = "Reading the rows."  # until their reader says more
+
 
 class DataView:
     """The widgets that ask about a dataset and show it, and the editor of its rows."""
@@ -64,14 +66,16 @@ def show_data(
 ) -> Iterator[Updates]:
     """What is asked and noticed with the first rows, then the token counts, as each is known."""
     spec = inputs.data_spec(values)
-    dataset = ctx.load_dataset(spec.source)
+    dataset, shown_so_far = ctx.load_dataset(spec.source), ""
     try:
         for report in run_with_progress(partial(ctx.prepare, spec)):
             if isinstance(report, Done):
                 prepared: Prepared = report.value
             else:
-                waits = card(dataset.name, line(report, "wait"))
-                yield {view.facts: waits if report else gr.skip()}
+                told = report or shown_so_far or READING_ROWS
+                waits = card(dataset.name, line(told, "wait"))
+                yield {view.facts: gr.skip() if told == shown_so_far else waits}
+                shown_so_far = told
     except HoneError as error:
         yield misfit_updates(view, dataset, spec, str(error), values)
         return

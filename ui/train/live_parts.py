@@ -54,8 +54,13 @@ def figures_of(view: RunView) -> dict[str, list[str]]:
         "train": [format_loss(_mean(view.losses[-few:])), f"started at {started}"],
         "held": held_out_figure(view),
         "speed": [f"{speed} tokens/s", f"{pace} on {began.device}, {began.precision}"],
-        "rate": [format_rate(last.lr), rate],
+        "rate": [_rate_now(last.lr, max(view.lrs)), rate],
     } | right
+
+
+def _rate_now(rate: float, highest: float) -> str:
+    """The learning rate, in words where a schedule has brought it down to next to nothing."""
+    return "nearly 0" if rate < highest / 1000 else format_rate(rate)
 
 
 def _right_figure(view: RunView) -> dict[str, list[str]]:
