@@ -48,7 +48,7 @@ TICKETS = "text,label\n" + "".join(
     for text, label in (
         ("My parcel has not arrived", "delivery"),
         ("I want my money back", "refund"),
-        ("Thank you, all is well", "praise"),
+        ("Thank you for everything", "praise"),
     )
 )
 UNSURE = "a,b\n" + "".join(f"How much is {n} and {n}?,It is {2 * n}.\n" for n in range(60))

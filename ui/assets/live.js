@@ -26,7 +26,7 @@ window.HoneLive = function (element, props, server, trigger, watch) {
     if (place) place.dataset.shown = answer.state ? (answer.live ? 'live' : 'done') : 'none';
     if (!answer.state) {
       const words = answer.problem ? ['bad', 'This cannot be shown now', answer.problem]
-        : ['info', 'Ready when you are', 'Press Start. The settings on the left suit your data and this machine.'];
+        : ['info', 'Nothing has been trained yet', 'The card with the Start button says what would be trained, and what is missing for it.'];
       return showStatus(...words);
     }
     const said = answer.sentence, now = answer.progress;
