@@ -88,13 +88,13 @@ def main() -> int:
         )
         for moment, prepare in MOMENTS.items():
             if given.only in ("", moment):
-                looked += look_at_moment(browser, moment, prepare, given.out)
+                for one in look_at_moment(browser, moment, prepare, given.out):
+                    print(f"{one.name}: {'; '.join(one.problems) or 'nothing wrong'}", flush=True)
+                    looked.append(one)
         if not given.only:
             print(json.dumps(cost_of_opening(browser), indent=2))
         browser.close()
     wrong = [one for one in looked if one.problems]
-    for name, problems in wrong:
-        print(f"{name}: {'; '.join(problems)}")
     print(f"{len(looked)} views, {len(wrong)} with problems")
     return int(bool(wrong))
 
