@@ -40,7 +40,7 @@ def recommended_models(models: Sequence[tuple[KnownModel, ModelFit | None]], fre
         ("Too large for this machine", [pair for pair in models if pair not in small]),
     ]
     shown = [
-        f"<h4>{escape_html(title)}</h4>{_model_list(_recommended_model(*pair) for pair in group)}"
+        f"<h3>{escape_html(title)}</h3>{_model_list(_recommended_model(*pair) for pair in group)}"
         for title, group in groups
         if group
     ]

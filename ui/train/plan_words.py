@@ -36,11 +36,11 @@ TAB_NAMES = {"data": "Data", "model": "Model"}
 def card_head(data: str, rows: str, model: str) -> str:
     """What Start trains: the data, how much of it, and the model; links lead to the tabs."""
     if not data:
-        return '<div class="start-head"><h3>Train</h3></div>'
+        return '<div class="start-head"><h2>Train</h2></div>'
     about = f"<p>{escape_html(rows)}</p>" if rows else ""
     on = go_button("model", widget_id("model.source"), model)
     what = go_button("data", widget_id("data.source"), data)
-    return f'<div class="start-head"><h3>Train {what} on {on}</h3>{about}</div>'
+    return f'<div class="start-head"><h2>Train {what} on {on}</h2>{about}</div>'
 
 
 class Moment(NamedTuple):
