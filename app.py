@@ -111,9 +111,9 @@ def wire_choices(ctx: Context, page: Page) -> None:
     opened.then(None, page.first, page.tabs, js=UNLESS_CHOSEN, api_visibility="private")
     opened.then(None, js=READY, api_visibility="private")
     wire_keeping(ctx, page)
-    chosen["settled"] = page.data.settled
-    catch_up = bind(restore.catch_up, ctx, outputs=chosen)
-    page.pushed.choices_changed(catch_up, page.kept, list(chosen.values()), **QUIET)
+    caught_up = chosen | lists | {"settled": page.data.settled}
+    catch_up = bind(restore.catch_up, ctx, outputs=caught_up)
+    page.pushed.choices_changed(catch_up, page.kept, list(caught_up.values()), **QUIET)
     offer = bind(restore.list_updates, ctx, outputs=lists)
     page.pushed.lists_changed(offer, page.model.source, list(lists.values()), **QUIET)
 

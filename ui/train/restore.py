@@ -29,8 +29,7 @@ def open_page(ctx: Context, first_tab: Callable[[Context], str]) -> Restored:
     """All that the page shows first: lists, what was chosen, and in ``kept`` what that was."""
     choices = read_choices(ctx.engine.store)
     first = {"opened": 1, "start": label_start(ctx), "first": first_tab(ctx)}
-    model = choices.form.values["model.source"] if choices.form else ""
-    return first | list_updates(ctx, model) | _chosen(ctx, choices)
+    return first | _chosen(ctx, choices)
 
 
 def catch_up(ctx: Context, kept: FormChoices | None) -> Restored:
@@ -67,14 +66,19 @@ def _chosen(ctx: Context, choices: Choices) -> Restored:
     if choices.form is None:  # the page shows the first sample, with the settings that suit it
         suited = form.widget_values(suited_spec(RunSpec().data.source), None)
         plain = (path for path in form.DATA_PATHS if path not in (*LIST_FIELDS, *form.STATE_PATHS))
-        return {path: suited[path] for path in plain} | {"live": choices.watched}
+        shown = {path: suited[path] for path in plain} | {"live": choices.watched}
+        return shown | list_updates(ctx, "")
     values, (_, recipe, group) = dict(choices.form.values), choices.form
-    problems = _replace_missing(ctx, values)
+    lists = list_updates(ctx, values["model.source"])
+    problems = _replace_missing(ctx, values, lists)
     for text in problems:
         gr.Warning(escape_html(text), duration=20)
     return {
         **values,
-        **_list_values(ctx, values),
+        **lists,
+        # Together with their choices, since Gradio refuses a value that is none of them.
+        **{path: lists[path] | {"value": values[path]} for path in LIST_FIELDS},
+        **_method_values(ctx, values),
         "group": group,
         "note": line("" if recipe else BY_HAND),
         "recipe": gr.update(choices=_recipes_with(recipe), value=recipe),
@@ -85,7 +89,7 @@ def _chosen(ctx: Context, choices: Choices) -> Restored:
     }
 
 
-def _replace_missing(ctx: Context, values: dict[str, Any]) -> list[str]:
+def _replace_missing(ctx: Context, values: dict[str, Any], lists: Restored) -> list[str]:
     """Put the defaults for data and model that are gone; says so."""
     plain, found = form.widget_values(RunSpec(), None), []
     for path in ("data.source", "data.held_out_source"):
@@ -95,30 +99,23 @@ def _replace_missing(ctx: Context, values: dict[str, Any]) -> list[str]:
         except HoneError as error:
             found.append(str(error))
             values |= {one: plain[one] for one in form.DATA_PATHS}
-    if values["model.source"] not in dict(
-        _flipped(choose.model_choices(ctx, values["model.source"]))
-    ):
+    if not _is_among(values["model.source"], lists["model.source"]["choices"]):
         found.append("The model that was chosen is no longer here, so the pocket model is.")
         values["model.source"] = plain["model.source"]
     return found
 
 
-def _flipped(choices: list[tuple[str, str]]) -> list[tuple[str, str]]:
-    return [(value, label) for label, value in choices]
+def _is_among(value: str, choices: list[tuple[str, str]]) -> bool:
+    """Whether a list of labels and values offers the value."""
+    return any(value == one for _, one in choices)
 
 
-def _list_values(ctx: Context, values: Mapping[str, Any]) -> Restored:
-    """Values of lists together with their choices, since Gradio refuses a value that is none."""
-    model, targets = values["model.source"], values["method.targets"]
-    info = ctx.known_model(model)
+def _method_values(ctx: Context, values: Mapping[str, Any]) -> Restored:
+    """The method and its target modules, with what there is to choose from."""
+    targets, info = values["method.targets"], ctx.known_model(values["model.source"])
     kinds = form.field_choices("method.kind")
     named = target_choices(ctx, info, targets) if info else _as_choices(targets)
     return {
-        "data.source": gr.update(choices=intake.dataset_choices(ctx), value=values["data.source"]),
-        "data.held_out_source": gr.update(
-            choices=intake.held_out_choices(ctx), value=values["data.held_out_source"]
-        ),
-        "model.source": gr.update(choices=choose.model_choices(ctx, model), value=model),
         "method.kind": gr.update(choices=kinds, value=values["method.kind"]),
         "method.targets": named,
     }
@@ -133,5 +130,4 @@ def _as_choices(targets: list[str]) -> Any:
 def _recipes_with(recipe: str) -> list[tuple[str, str]]:
     """The recipes for any rows, and the chosen one, until it is known what these rows are."""
     choices = recipe_choices("any")
-    known = recipe in dict(_flipped(choices))
-    return choices if known else [*choices, (recipe, recipe)]
+    return choices if _is_among(recipe, choices) else [*choices, (recipe, recipe)]

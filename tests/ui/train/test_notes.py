@@ -57,7 +57,7 @@ def test_a_wrong_value_is_marked_in_its_field(
         ("optim.batch_size", 512, "only 2 steps in all"),
     ],
 )
-def test_an_unwise_value_is_told_and_may_be_started(
+def test_an_unwise_value_gets_a_note_and_may_be_started(
     ctx: Context, values: dict[str, Any], path: str, value: Any, words: str
 ) -> None:
     counted(ctx, values)
