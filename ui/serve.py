@@ -19,7 +19,7 @@ from starlette.responses import FileResponse
 
 from engine.store.files import write_whole
 from engine.store.workspace import Store
-from ui import gradio_internals, theme
+from ui import gradio_internals, gradio_script, theme
 from ui.access.accounts import Accounts
 from ui.access.authentication import (
     Authentication,
@@ -48,13 +48,13 @@ class Address(NamedTuple):
 
 
 class GuardedApp(App):  # type: ignore[misc]  # to mypy, Gradio is Any
-    """Gradio's web app with the guard around it, and two scripts beside its own files."""
+    """Gradio's web app with the guard around it, and scripts beside its own files."""
 
     def __init__(self, site: Site) -> None:
         super().__init__(default_response_class=ORJSONResponse)
         self.site = site
         self.add_api_route(theme.PLOTLY_PATH, _send_plotly, methods=["GET", "HEAD"])
-        if script := gradio_internals.quick_script():
+        for script in gradio_script.changed_scripts():
             self.add_api_route(script.path, script.answer, methods=["GET", "HEAD"])
 
     def build_middleware_stack(self) -> Any:

@@ -15,6 +15,8 @@ from tests.fake_backend import FakeBackend
 
 SPEC = specs.make_spec({"data": {"source": "sample:json"}})
 NAMES = "#runs-table [data-run]"
+SLOW_NETWORK = """() => { const now = window.fetch; window.fetch = async (...asked) => {
+    await new Promise((go) => setTimeout(go, 500)); return now(...asked); }; }"""
 RATES = ("0.0005", "0.02", "0.001")  # of the runs, the first first
 
 
@@ -85,6 +87,7 @@ def test_they_are_sorted_found_and_picked(
     page.locator("#run-tags .tag", has_text="two").wait_for()
     page.wait_for_function("document.querySelector('#run-note textarea').value === 'a note'")
     assert (runs[2].name, runs[2].meta["note"], runs[2].tags) == ("mine", "a note", ("one", "two"))
+    page.evaluate(SLOW_NETWORK)
     for run in (runs[0], runs[1]):
         page.locator(f"[data-run='{run.id}']").click()
     page.locator(f"#run-meta [data-shown='{runs[1].id}']").wait_for()

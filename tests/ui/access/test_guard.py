@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from tests.ui.access.site import API, UNTIDY, Served, Stranger, file_data, serving
-from ui import gradio_internals, theme
+from ui import gradio_script, theme
 
 pytestmark = UNTIDY
 
@@ -201,12 +201,14 @@ def test_plotly_is_served_and_the_rest_of_its_folder_is_not(owner: Stranger) -> 
     assert owner.http.get("/package.json").status_code == 404
 
 
-def test_the_page_loads_the_quicker_search(owner: Stranger) -> None:
-    script = gradio_internals.quick_script()
-    assert script, "Gradio's script has changed: see whether it still walks through its whole tree"
-    answer = owner.http.get(script.path)
-    assert answer.text == script.text and gradio_internals.QUICK_SEARCH in script.text
-    assert answer.headers["content-type"].startswith("text/javascript")
+def test_the_page_loads_gradio_s_scripts_with_hone_s_changes(owner: Stranger) -> None:
+    scripts = gradio_script.changed_scripts()
+    changes = gradio_script.CHANGES.values()
+    assert len(scripts) == len(changes), "Gradio's scripts have changed: see what is wrong in them"
+    for script, made in zip(scripts, changes, strict=True):
+        answer = owner.http.get(script.path)
+        assert answer.text == script.text and all(one in answer.text for one in made.values())
+        assert answer.headers["content-type"].startswith("text/javascript")
 
 
 def test_a_socket_is_refused(served: Served) -> None:

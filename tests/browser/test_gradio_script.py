@@ -1,10 +1,10 @@
-"""The quicker search finds what Gradio's own finds, whatever happens to the tree in between."""
+"""What is quicker in Gradio's script finds what Gradio's own functions find."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from ui.gradio_internals import QUICK_SEARCH, SEARCH
+from ui.gradio_script import EVENTS_BY_TARGET, EVENTS_OF, QUICK_EVENTS_OF, QUICK_SEARCH, SEARCH
 
 # Random trees, searched for every id while branches are moved, replaced, removed and added.
 COMPARE = """([own, quick]) => {
@@ -41,4 +41,34 @@ COMPARE = """([own, quick]) => {
 def test_it_finds_what_gradio_s_own_search_finds(browser: Any) -> None:
     page = browser.new_page()
     assert page.evaluate(COMPARE, [SEARCH, QUICK_SEARCH]) > 10_000
+    page.close()
+
+
+# Events of random targets, some of them twice or without a name, asked for by each component.
+COMPARE_EVENTS = """([own, quick, before]) => {
+    let seed = 1, compared = 0;
+    const draw = (below) => (seed = (seed * 48271) % 2147483647) % below;
+    const target = () => [draw(30), draw(4) ? `event ${draw(9)}` : null];
+    const attached = (text, id, events) => {
+        const node = { id, props: { shared_props: {} } };
+        new Function(`${before} return ({ ${text} });`)().find_attached_events(node, events);
+        return JSON.stringify(node.props.shared_props.attached_events);
+    };
+    for (let round = 0; round < 50; round++) {
+        const events = Array.from({ length: draw(60) }, () =>
+            ({ targets: Array.from({ length: draw(4) }, target) }));
+        for (let id = 0; id < 32; id++) {
+            const [one, other] = [own, quick].map((text) => attached(text, id, events));
+            if (one !== other) return `${one} is not ${other}`;
+            compared += one !== '[]';
+        }
+    }
+    return compared;
+}"""
+
+
+def test_a_component_gets_the_events_that_gradio_gives_it(browser: Any) -> None:
+    page = browser.new_page()
+    given = [EVENTS_OF, QUICK_EVENTS_OF, EVENTS_BY_TARGET]
+    assert page.evaluate(COMPARE_EVENTS, given) > 500
     page.close()
