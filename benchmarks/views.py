@@ -32,8 +32,10 @@ import start
 from engine.process import oneshot
 from engine.runs.engine import Engine
 from engine.spec import run as specs
+from engine.spec.objective import PROBLEM_TYPES
 from engine.store import events as ev
-from engine.store.files import PROJECT_FOLDER
+from engine.store.files import PROJECT_FOLDER, write_json
+from engine.store.head_labels import LABELS_FILE
 from engine.store.run_dir import RunDir
 from tests.fake_backend import FakeBackend
 from ui import form
@@ -143,7 +145,9 @@ def labels(engine: Engine) -> None:
     """A run that chooses labels has ended."""
     source = add(engine, "tickets.csv", TICKETS)
     choose(engine, source)
-    run_to_end(engine, {"data": {"source": source, "goal": "classify"}})
+    run = run_to_end(engine, {"data": {"source": source, "goal": "classify"}})
+    kept = {"problem_type": PROBLEM_TYPES["classify"], "labels": ["delivery", "praise", "refund"]}
+    write_json(run.adapter / LABELS_FILE, kept)
 
 
 MOMENTS: dict[str, Callable[[Engine], None]] = {

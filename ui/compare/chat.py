@@ -76,7 +76,6 @@ def _chat_pane(label: str, elem_id: str) -> gr.Chatbot:
         buttons=["copy"],
         feedback_options=None,
         render_markdown=False,  # the reply is shown as the model wrote it
-        placeholder="The reply appears here",
         elem_id=elem_id,
     )
 
