@@ -41,7 +41,7 @@ from ui.context import Context
 from ui.data.tab import DataTab, wire_data
 from ui.export.tab import ExportTab
 from ui.form import DataInputs
-from ui.handlers import LATEST, QUIET, bind, log_to_file
+from ui.handlers import LATEST, QUIET, bind, log_to_file, set_value
 from ui.model.tab import ModelTab, show_chosen_model, wire_model
 from ui.runs import queue
 from ui.runs.tab import RunsTab, wire_adapter_adding
@@ -73,11 +73,15 @@ class Page:
             self.runs = RunsTab(ctx)
         # The tab to open with, for the page to take or leave.
         self.first = gr.HTML(visible=False)
-        self.opened = gr.State(0)  # changes once the page shows what was chosen
+        # 1 once the page shows what was chosen. No State: what the page has sent before, from
+        # fields of which only some were set, must not count, whenever that is read.
+        info = "1 if the page shows what was chosen."  # nobody sees it
+        self.restored = gr.Number(0, label="Restored", info=info, visible=False, elem_id="restored")
+        self.opened = gr.State(0)  # changes right after that
         self.kept = gr.State(None)  # the form as it is kept (ui.choices)
         train = self.train
         # What is kept together with the fields, and whether it may be kept.
-        self.form_now = [self.opened, self.kept, train.recipes.recipe, train.settings.group]
+        self.form_now = [self.restored, self.kept, train.recipes.recipe, train.settings.group]
         fields = self.data.fields | {"model.source": self.model.source} | self.train.fields
         # Every widget of the form by its path, in the order of ``form.FORM_PATHS``.
         self.fields: dict[str, Any] = {path: fields[path] for path in form.FORM_PATHS}
@@ -89,8 +93,8 @@ def create_app(ctx: Context) -> gr.Blocks:
     with gr.Blocks(title="Hone", fill_width=True, analytics_enabled=False) as blocks:
         page = Page(ctx, blocks)
         wire_choices(ctx, page)
-        chosen = wire_dataset_choice(ctx, page)
         counted = wire_data_view(ctx, page)
+        chosen = wire_dataset_choice(ctx, page, counted)
         wire_settings(ctx, page, chosen, counted)
         wire_navigation(ctx, page)
         wire_runs(ctx, page)
@@ -104,11 +108,13 @@ def wire_choices(ctx: Context, page: Page) -> None:
     train, lists = page.train, {"own_recipes": page.train.own_recipes.saved}
     lists |= {path: page.fields[path] for path in restore.LIST_FIELDS}
     chosen = form_widgets(train, page.fields) | {"kept": page.kept, "live": train.live}
-    opening = chosen | lists | {"opened": page.opened, "start": train.card.start}
+    opening = chosen | lists | {"start": train.card.start}
     opening |= {"first": page.first, "settled": page.data.settled}
     open_page = bind(restore.open_page, ctx, first_tab, outputs=opening)
     opened = page.blocks.load(open_page, None, list(opening.values()), **QUIET)
     opened.then(None, page.first, page.tabs, js=UNLESS_CHOSEN, api_visibility="private")
+    restored = opened.then(None, None, page.restored, js="() => 1", api_visibility="private")
+    restored.then(bind(set_value, 1), None, page.opened, **QUIET)
     opened.then(None, js=READY, api_visibility="private")
     wire_keeping(ctx, page)
     caught_up = chosen | lists | {"settled": page.data.settled}
@@ -132,12 +138,17 @@ def wire_keeping(ctx: Context, page: Page) -> None:
     gr.on(moments, keep, page.form_now, page.kept, inputs_kwargs=fields, **LATEST)
 
 
-def wire_dataset_choice(ctx: Context, page: Page) -> Dependency:
-    """Another dataset brings its own settings; returns the event that sets them."""
+def wire_dataset_choice(ctx: Context, page: Page, counted: Dependency) -> Dependency:
+    """Another dataset brings its own settings; returns the event that sets them.
+
+    What is read and counted of the one before is not waited for. Gradio may report one change
+    twice, so the rows are shown anew each time.
+    """
     fields, data, train = page.fields, page.data, page.train
-    outputs = form_widgets(train, fields) | {"settled": data.settled}
+    outputs = form_widgets(train, fields) | {"settled": data.settled, "chosen": data.chosen}
     del outputs["data.source"], outputs["model.source"]
     inputs = [data.source, page.model.source, fields["model.start"], train.filled]
+    data.source.change(None, cancels=[counted], api_visibility="private")
     choose = bind(fill_form.choose_data, ctx, outputs=outputs)
     return data.source.change(choose, inputs, list(outputs.values()), **QUIET)
 
@@ -148,8 +159,8 @@ def wire_data_view(ctx: Context, page: Page) -> Dependency:
     inputs = DataInputs(model, {path: fields[path] for path in form.DATA_PATHS})
     # Not on a change of the source itself: the settings of the rows before are reset first.
     changed = [field.change for path, field in inputs.fields.items() if path != "data.source"]
-    moments = [page.opened.change, data.tab.select, data.settled.change, model.change, *changed]
-    return wire_data(ctx, data, inputs, moments)
+    moments = [page.opened.change, data.tab.select, model.change, *changed]
+    return wire_data(ctx, data, inputs, page.restored, moments)
 
 
 def wire_settings(ctx: Context, page: Page, chosen: Dependency, counted: Dependency) -> None:

@@ -76,12 +76,12 @@ def change_choices(store: Store, **changes: Any) -> Choices:
     return after
 
 
-def keep_choices(store: Store, opened: int, kept: FormChoices | None, now: FormChoices) -> bool:
+def keep_choices(store: Store, restored: int, kept: FormChoices | None, now: FormChoices) -> bool:
     """Keep what a page's form holds, unless it is still opening or has kept it already.
 
     Compared with what the page has kept itself: another page may have chosen something else since.
     """
-    if not opened or now == kept:
+    if not restored or now == kept:
         return False
     change_choices(store, form=now)
     return True

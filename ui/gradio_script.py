@@ -77,6 +77,9 @@ ASK_DEFERRED = (
     "this.queue.delete(r.id)&&this.dispatch({...this.deferred.get(r.id),type:`fn`,fn_index:r.id})"
 )
 FAILED = "c&&this.clear_submission(r.id,c),o.forEach("
+# An event that is stopped before the server has given it a name: Gradio asks to stop none.
+CANCEL = "if(e){await e.cancel(),"
+CANCEL_NAMED = "if(e){await e.wait_for_id().catch(()=>0),await e.cancel(),"
 CHANGES = {
     "core-*.js": {SEARCH: QUICK_SEARCH + EVENTS_BY_TARGET, EVENTS_OF: QUICK_EVENTS_OF},
     "Blocks-*.js": {
@@ -84,6 +87,7 @@ CHANGES = {
         SET_ARGUMENTS: SET_ARGUMENTS_IF_ANY,
         DEFER: DEFER_EVENT,
         ASK_AGAIN: ASK_DEFERRED,
+        CANCEL: CANCEL_NAMED,
         FAILED: FAILED.replace("o.forEach(", f"{ASK_DEFERRED},o.forEach("),
     },
 }

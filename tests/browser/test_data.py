@@ -7,10 +7,19 @@ from pathlib import Path
 from typing import Any
 
 from engine.data import datasets
+from engine.process import oneshot
+from engine.spec.run import RunSpec
 from engine.store.workspace import Store
-from tests.browser.conftest import OpenPage, Serve, picture
+from tests.browser.conftest import OpenPage, Serve, picture, reload
+from ui import form
+from ui.choices import FormChoices, change_choices
 
 WAIT = 30_000  # milliseconds
+# The titles of all data that the page has shown.
+TITLES = """window.titles = []; new MutationObserver(() => {
+    const title = document.querySelector('#data-facts h3')?.textContent;
+    if (title && title !== window.titles.at(-1)) window.titles.push(title);
+}).observe(document, { childList: true, subtree: true, characterData: true });"""
 
 # Windows-1252, semicolons, unknown column names; rows that repeat, one ragged, one empty, one with
 # an address.
@@ -145,3 +154,22 @@ def test_on_a_phone_the_next_step_stays_in_sight(
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
     page.locator("#data-next").click()
     page.locator("#nav [data-tab-id=model][aria-selected=true]").wait_for(timeout=WAIT)
+
+
+def test_a_page_shows_no_other_data_than_what_is_chosen(
+    open_page: OpenPage, serve: Serve, home: Path, tmp_path: Path
+) -> None:
+    store, file = Store(home), tmp_path / "mine.csv"
+    file.write_text("question,answer\n" + "".join(f"{n} + {n}?,{2 * n}.\n" for n in range(40)))
+    source = oneshot.add_dataset_files(store, [(file, file.name)])
+    values = form.widget_values(RunSpec(), None) | {"data.source": source}
+    change_choices(store, form=FormChoices(values, "Recommended", "all"))
+    page = open_page(serve(home))
+    page.add_init_script(TITLES)
+    for _ in range(3):
+        reload(page)
+        wait_for_tile(page, "36")
+        assert page.evaluate("titles") == ["mine.csv"]
+    choose_option(page, "#field-data-source", "Pirate")
+    wait_for_tile(page, "700")
+    assert page.evaluate("titles") == ["mine.csv", "Pirate"]

@@ -70,7 +70,7 @@ def test_a_click_in_a_list_of_models_is_not_dropped_while_another_is_looked_up(
 def test_a_run_s_settings_reach_all_of_the_form(blocks: gr.Blocks) -> None:
     found = {fn.name: (len(fn.inputs), len(fn.outputs)) for fn in blocks.fns.values()}
     assert found["use_settings"] == found["use_adapter"] == (1, 4 + len(form.FORM_PATHS))
-    assert found["choose_data"] == (4, len(form.FORM_PATHS) - 2 + 5)
+    assert found["choose_data"] == (4, len(form.FORM_PATHS) - 2 + 6)
     assert {"extend_run", "press_queue_button", "set_value", "show_start"} <= found.keys()
 
 

@@ -49,7 +49,9 @@ class ColumnWidgets:
         with gr.Column(elem_classes="columns", elem_id="columns"):
             with gr.Row(equal_height=False, elem_classes="columns-head"):
                 self.head = raw_html()
-                self.change = make_button("Change the columns", "columns-change", 190, scale=0)
+                self.change = make_button(
+                    "Change the columns", "columns-change", 190, scale=0, visible=False
+                )
             with gr.Column(visible=False, elem_id="columns-body") as self.body:
                 self._build_menus()
                 self.table = raw_html(elem_id="columns-table")

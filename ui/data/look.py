@@ -38,6 +38,7 @@ from ui.text import card, line
 from ui.theme import raw_html
 
 READING_ROWS = "Reading the rows."  # until their reader says more
+AT_FIRST = f'<section class="card">{line(READING_ROWS, "wait")}</section>'
 
 
 class DataView:
@@ -48,15 +49,16 @@ class DataView:
         self.columns = ColumnWidgets()
         self.goal = GoalWidgets()
         self.questions = QuestionWidgets()
-        self.facts = raw_html(elem_id="data-facts")
+        self.facts = raw_html(AT_FIRST, elem_id="data-facts")
         self.findings = FindingWidgets()
         self.questions.build_again()
         self.pager = Pager()
         self.editor = Editor()
+        self.source = gr.State("")  # of the data on show
         with gr.Row(equal_height=False):
             self.lengths = raw_html(visible=False, elem_id="lengths")
             self.labels = raw_html(visible=False, elem_id="labels")
-        own: list[Component] = [self.facts, self.lengths, self.labels]
+        own: list[Component] = [self.source, self.facts, self.lengths, self.labels]
         parts = (self.columns, self.goal, self.findings, self.questions, self.pager, reading)
         self.shown = own + [widget for part in parts for widget in part.shown]
 
@@ -73,8 +75,10 @@ def show_data(
                 prepared: Prepared = report.value
             else:
                 told = report or shown_so_far or READING_ROWS
-                waits = card(dataset.name, line(told, "wait"))
-                yield {view.facts: gr.skip() if told == shown_so_far else waits}
+                waits = {view.facts: card(dataset.name, line(told, "wait"))}
+                if not shown_so_far and values[view.source] != spec.source:
+                    waits = nothing_shown(view) | waits  # another data's rows
+                yield {view.facts: gr.skip()} if told == shown_so_far else waits
                 shown_so_far = told
     except HoneError as error:
         yield misfit_updates(view, dataset, spec, str(error), values)
@@ -88,7 +92,7 @@ def show_data(
     shown |= goal_updates(view.goal, prepared, decided, info.tasks if info else ANY_TASK)
     read = Read(prepared.shape, prepared.roles)
     shown |= column_updates(view.columns, dataset, decided, read, values)
-    shown[pager.index] = 0
+    shown |= {pager.index: 0, view.source: spec.source}
     if known.report is None and form == paging.TOKENS:
         yield shown | {pager.rows: paging.OPENING_TOKENIZER}
         shown = {}
@@ -117,7 +121,15 @@ def misfit_updates(
 ) -> Updates:
     """The columns do not fit: nothing but what helps to choose others."""
     read = Read(spec.shape or dataset.shape, spec.roles, problem)
+    columns = column_updates(view.columns, dataset, spec, read, values)
+    shown = nothing_shown(view) | columns | option_updates(view.reading, dataset)
+    return shown | {view.source: spec.source}
+
+
+def nothing_shown(view: DataView) -> Updates:
+    """Neither rows nor anything about them."""
     return {
+        view.source: "",
         view.facts: "",
         view.pager.rows: "",
         view.pager.index: 0,
@@ -125,10 +137,10 @@ def misfit_updates(
         view.lengths: HIDDEN,
         view.labels: HIDDEN,
         view.goal.group: HIDDEN,
+        view.columns.head: "",
+        view.columns.body: HIDDEN,
         **finding_updates(view.findings, [], DataSpec(), complete=True),
         **question_updates(view.questions, [], DataSpec()),
-        **column_updates(view.columns, dataset, spec, read, values),
-        **option_updates(view.reading, dataset),
     }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import gradio as gr
@@ -21,7 +22,7 @@ from ui.data.questions import wire_questions
 from ui.data.reading import ReadingWidgets, wire_reading
 from ui.data.removal import RemovalWidgets, wire_removal
 from ui.form import DataInputs
-from ui.handlers import LATEST, QUIET, bind
+from ui.handlers import LATEST, QUIET, Values, bind
 from ui.theme import build_hint, build_intro, make_button
 
 
@@ -53,6 +54,7 @@ class DataTab:
                 with gr.Column(scale=1, min_width=320):
                     self.view = DataView(reading)
             self.settled = gr.State("")  # the dataset chosen last, once the fields fit it
+            self.chosen = gr.State("")  # another mark each time that data is chosen
         view = self.view
         self.fields |= {"data.shape": view.columns.shape, "data.roles": view.columns.roles}
         self.fields |= {"data.goal": view.goal.goal, "data.fixes": view.findings.applied}
@@ -72,13 +74,33 @@ class DataTab:
             self.fields[path] = form.make_widget(path, **more)
 
 
-def wire_data(ctx: Context, tab: DataTab, inputs: DataInputs, moments: list[Any]) -> Dependency:
+def wire_data(
+    ctx: Context, tab: DataTab, inputs: DataInputs, restored: gr.Number, moments: list[Any]
+) -> Dependency:
     """The rows are shown as the chosen model sees them, anew after each of the ``moments``.
 
-    Returns the event after which they are counted.
+    ``restored``: whether the page shows what was chosen. Returns the event after which the rows are
+    counted.
     """
-    wire_pager(ctx, tab.view.pager, inputs)
-    wire_editor(ctx, tab.view.editor, inputs)
-    show, own = bind(show_data, ctx, tab.view, inputs), tab.view.columns
-    values = inputs.widgets | own.asked | {tab.view.pager.form}
-    return gr.on([*moments, own.opened.change], show, values, tab.view.shown, **LATEST)
+    view = tab.view
+    wire_pager(ctx, view.pager, inputs)
+    wire_editor(ctx, view.editor, inputs)
+    values = inputs.widgets | view.columns.asked | {view.source, view.pager.form}
+    values |= {restored, tab.settled}
+    show = bind(show_once_settled, ctx, tab, inputs, restored)
+    events = [*moments, tab.chosen.change, view.columns.opened.change]
+    return gr.on(events, show, values, view.shown, **LATEST)
+
+
+def show_once_settled(
+    ctx: Context, tab: DataTab, inputs: DataInputs, restored: gr.Number, values: Values
+) -> Iterator[Any]:
+    """Show the data, unless its fields are about to change: this is asked again once they have.
+
+    Until a page shows what was chosen they hold its defaults, and then some come before others.
+    """
+    settled = values[tab.settled]
+    if values[restored] and settled in ("", values[tab.source]):
+        yield from show_data(ctx, tab.view, inputs, values)
+    else:
+        yield gr.skip()  # Gradio empties what a handler shows that yields nothing

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from typing import Any
 
 import gradio as gr
@@ -35,15 +36,15 @@ MODEL_FIELDS = ("model.source", "method.targets")
 def choose_data(
     ctx: Context, source: str, model: str, start: str = "", filled: str = ""
 ) -> dict[str, Any]:
-    """Fields by path, ``recipe``, and ``settled``: the source once the form fits it.
+    """Fields by path, ``recipe``, ``settled``: the source once the form fits it, and a new mark.
 
     ``filled`` is the source that was set together with all other fields (ui.train.fill_form): they
     stay until another is chosen, since Gradio may report one change twice. ``start`` is the run
     whose adapter the settings start from: it decides model and method.
     """
     if source == filled:
-        return {"settled": source}
-    settled = {"settled": source, "filled": ""}
+        return {"settled": source, "chosen": secrets.token_hex(4)}
+    settled = {"settled": source, "chosen": secrets.token_hex(4), "filled": ""}
     if not source.startswith("sample:"):
         fresh = form.widget_values(RunSpec(), None)
         return settled | {path: fresh[path] for path in ROW_FIELDS}

@@ -28,7 +28,7 @@ Restored = dict[str, Any]  # by path or name of a widget
 def open_page(ctx: Context, first_tab: Callable[[Context], str]) -> Restored:
     """All that the page shows first: lists, what was chosen, and in ``kept`` what that was."""
     choices = read_choices(ctx.engine.store)
-    first = {"opened": 1, "start": label_start(ctx), "first": first_tab(ctx)}
+    first = {"start": label_start(ctx), "first": first_tab(ctx)}
     return first | _chosen(ctx, choices)
 
 
@@ -41,11 +41,11 @@ def catch_up(ctx: Context, kept: FormChoices | None) -> Restored:
 
 
 def keep_form(
-    ctx: Context, opened: int, kept: FormChoices | None, recipe: str, group: str, **values: Any
+    ctx: Context, restored: int, kept: FormChoices | None, recipe: str, group: str, **values: Any
 ) -> Restored:
     """Keep what the form holds, unless the page is still opening or has kept it already."""
     now = FormChoices(values, recipe, group)
-    return {"kept": now} if keep_choices(ctx.engine.store, opened, kept, now) else {}
+    return {"kept": now} if keep_choices(ctx.engine.store, restored, kept, now) else {}
 
 
 def list_updates(ctx: Context, model: str) -> Restored:

@@ -59,11 +59,17 @@ class StartWidgets:
 
 
 def follow_form(
-    ctx: Context, opened: int, kept: FormChoices | None, recipe: str, group: str, **values: Any
+    ctx: Context, restored: int, kept: FormChoices | None, recipe: str, group: str, **values: Any
 ) -> Iterator[dict[str, Any]]:
-    """Keep what the form holds, then show what that would do."""
+    """Keep what the form holds, then show what that would do.
+
+    Nothing while the page is still being filled with what was chosen: this is asked again then.
+    """
+    if not restored:
+        yield {}
+        return
     now = FormChoices(values, recipe, group)
-    if keep_choices(ctx.engine.store, opened, kept, now):
+    if keep_choices(ctx.engine.store, restored, kept, now):
         yield {"kept": now}
     yield from show_plan(ctx, **values)
 

@@ -104,13 +104,15 @@ def make_things(place: Place, owner: str) -> Place:
 
 
 def form_values(served: Served, name: str, changes: dict[str, Any]) -> list[Any]:
-    """What the form holds when the page opens, for an event that takes all of it."""
+    """What the form holds once the page is opened, for an event that takes all of it."""
     inputs = served.blocks.fns[served.functions(name)[0]].inputs
-    named = {f"field-{path.replace('.', '-')}": value for path, value in changes.items()}
+    named = {"restored": 1} | {
+        f"field-{path.replace('.', '-')}": value for path, value in changes.items()
+    }
     fields = [
         one
         for one in inputs
-        if one.elem_id in (None, "recipe", "group") or one.elem_id.startswith("field-")
+        if one.elem_id in (None, "recipe", "group", "restored") or one.elem_id.startswith("field-")
     ]
     return [named.get(one.elem_id, one.value) for one in fields]
 

@@ -60,6 +60,7 @@ def make_values(tab: DataTab, inputs: DataInputs) -> Callable[..., Values]:
         # Nothing is opened, and the rows are shown as they are at first.
         view = tab.view
         own = {view.columns.opened: "", view.columns.filled: [], view.pager.form: TALK}
+        own[view.source] = ""
         return {inputs.model: "pocket", **held, **own}
 
     return make

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -16,9 +17,9 @@ from tests.ui.data.conftest import GOOD, MakeValues, Upload
 from tests.ui.fakes import FakeDesk, shown
 from ui import form
 from ui.context import Context
-from ui.data import add, columns, findings, look, pager, preview
+from ui.data import add, columns, findings, intake, look, pager, preview
 from ui.data.intake import IntakeWidgets
-from ui.data.tab import DataTab
+from ui.data.tab import DataTab, show_once_settled
 from ui.form import DataInputs
 from ui.handlers import Values
 from ui.train import start_card
@@ -32,8 +33,8 @@ Show = Callable[..., list[Values]]
 def show(ctx: Context, tab: DataTab, inputs: DataInputs, make_values: MakeValues) -> Show:
     """What the tab shows of a dataset, one step after another."""
 
-    def steps(form: str = pager.TALK, **changes: Any) -> list[Values]:
-        values = make_values(**changes) | {tab.view.pager.form: form}
+    def steps(form: str = pager.TALK, on_show: str = "", **changes: Any) -> list[Values]:
+        values = make_values(**changes) | {tab.view.pager.form: form, tab.view.source: on_show}
         return list(look.show_data(ctx, tab.view, inputs, values))
 
     return steps
@@ -60,6 +61,37 @@ def test_look_shows_what_is_noticed_before_the_tokens(tab: DataTab, show: Show) 
     assert "700" in last[facts] and "never trained on" in last[facts]
     shown = set(tab.view.shown)
     assert first.keys() <= shown and last.keys() <= shown
+
+
+def test_nothing_is_shown_while_the_fields_are_about_to_change(
+    ctx: Context, tab: DataTab, inputs: DataInputs, make_values: MakeValues
+) -> None:
+    restored = gr.Number(0)
+
+    def steps(is_restored: int, settled: str) -> list[Any]:
+        now = make_values() | {restored: is_restored, tab.settled: settled}
+        return list(show_once_settled(ctx, tab, inputs, restored, now))
+
+    assert steps(0, "") == [gr.skip()], "the page holds its defaults still"
+    assert steps(1, "sample:json") == [gr.skip()], "the fields are those of the data before"
+    assert tab.view.facts in steps(1, "")[0] and tab.view.facts in steps(1, "sample:pirate")[0]
+
+
+def test_rows_of_other_data_go_while_the_chosen_are_read(
+    ctx: Context, tab: DataTab, show: Show, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(intake, "STILL_SECONDS", 0.001)
+    prepare = Context.prepare
+
+    def slow(*given: Any) -> Any:
+        time.sleep(0.2)
+        return prepare(*given)
+
+    monkeypatch.setattr(Context, "prepare", slow)
+    waiting, *_ = show()
+    assert waiting[tab.view.pager.rows] == "" and "Reading the rows" in waiting[tab.view.facts]
+    waiting, *_ = show(on_show="sample:pirate")
+    assert waiting.keys() == {tab.view.facts}, "the rows are the same"
 
 
 def test_tokens_are_shown_once_their_tokenizer_is_open(

@@ -70,5 +70,10 @@ def test_a_sample_brings_its_settings_and_a_file_does_not(ctx: Context) -> None:
     shown = choose_data(ctx, "sample:json", "pocket")
     assert shown["data.max_length"] == suited_spec("sample:json").data.max_length
     assert not {"data.source", "model.source", "model.start"} & shown.keys()
-    assert choose_data(ctx, "dataset:ab", "pocket").keys() == {*ROW_FIELDS, "settled", "filled"}
+    assert choose_data(ctx, "dataset:ab", "pocket").keys() == {
+        *ROW_FIELDS,
+        "settled",
+        "chosen",
+        "filled",
+    }
     assert suited_spec("dataset:ab") == RunSpec()
