@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from itertools import pairwise
-from pathlib import Path
 
 from pydantic import BaseModel
 
@@ -16,6 +15,7 @@ from engine.coach.message import CoachMessage
 from engine.runs import warm_start
 from engine.spec.batch import initial_layout
 from engine.spec.method import describe_method
+from engine.spec.naming import model_name
 from engine.spec.run import RunSpec
 from engine.spec.spec_file import dump_spec_yaml
 from engine.store import events as ev
@@ -163,7 +163,7 @@ def report_settings(run: RunDir, view: RunView) -> list[ReportSetting]:
         steps = count_of(view.total_steps, "step")
         device = f"{began.device}, {began.precision}"
     found = (
-        ("Base model", Path(spec.model.source).name, origin),
+        ("Base model", model_name(spec.model.source), origin),
         ("Data", run.meta["data"], rows + fixes),
         ("Method", describe_method(spec.method), trains),
         ("Passes", _epochs_in_words(spec, view), steps),
@@ -180,7 +180,7 @@ def _imported_settings(run: RunDir, origin: ev.Imported) -> list[ReportSetting]:
     named = f"its own config names {origin.base_name}" if origin.base_name else ""
     program = f"PEFT {origin.made_with}" if origin.made_with else "another program"
     found = (
-        ("Base model", Path(spec.model.source).name, named),
+        ("Base model", model_name(spec.model.source), named),
         ("Method", describe_method(spec.method), f"on {', '.join(spec.method.targets)}"),
         ("Made with", program, ""),
         ("Data to score it on", run.meta["data"] or "none", ""),

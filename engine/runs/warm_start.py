@@ -7,7 +7,6 @@ What the page calls "base" is still the base model.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -19,6 +18,7 @@ from engine.errors import ModelError, RunError, SpecError
 from engine.model import config_json, local
 from engine.model.fingerprint import require_same_base
 from engine.spec.method import METHODS, MethodKind, MethodSpec
+from engine.spec.naming import model_name
 from engine.spec.objective import OBJECTIVE_NAMES, Task, head_outputs, resolve_objective
 from engine.spec.run import DataSpec, RunSpec, Shape, make_spec, spec_field
 from engine.store.files import link_or_copy, write_json
@@ -161,7 +161,7 @@ def _model_differences(run: RunDir, spec: RunSpec) -> Iterator[str]:
     """Where base model and method differ, and what to set."""
     old = warm_start_spec(run)
     if spec.model.source != old.model.source:
-        name = Path(old.model.source).name
+        name = model_name(old.model.source)
         yield f"Base model (model.source): it was made for '{name}'. Choose that one."
     kinds = {spec.method.kind, old.method.kind}
     # An adapter that was made elsewhere does not say in how many bits its base model was kept.

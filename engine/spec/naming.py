@@ -1,4 +1,4 @@
-"""What a new run is called: its data's name, and what it does otherwise than an earlier one."""
+"""What a base model is called; and a new run, by its data and what differs from earlier ones."""
 
 from __future__ import annotations
 
@@ -21,6 +21,11 @@ ADAPTER = tuple(
     for name in ("rank", "alpha", "dropout", "targets", "rslora", "init", "plus", "bias", "layers",
                  "save")
 )  # fmt: skip
+
+
+def model_name(source: str) -> str:
+    """What people call the base model of this source."""
+    return "Pocket model" if source == "pocket" else PurePath(source).name
 
 
 class EarlierRun(NamedTuple):
@@ -144,7 +149,7 @@ def _titled(path: str) -> Callable[[RunSpec], str]:
 
 # What a name says of each setting, in the order of what matters most.
 SETTINGS: dict[str, Callable[[RunSpec], str]] = {
-    "model.source": lambda spec: PurePath(spec.model.source).name,
+    "model.source": lambda spec: model_name(spec.model.source),
     "data.goal": lambda spec: OBJECTIVE_NAMES.get(spec.data.goal, "automatic goal").lower(),
     "method.kind": lambda spec: METHODS[spec.method.kind].name.partition(" (")[0],
     "method.rank": lambda spec: f"rank {spec.method.rank}",

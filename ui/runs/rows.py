@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 from engine.coach.caution import short_caution
 from engine.coach.scores import short_score
 from engine.spec.method import METHODS
+from engine.spec.naming import model_name
 from engine.spec.run import RunSpec
 from engine.store.files import bytes_below
 from engine.store.run_dir import RunDir
@@ -146,7 +147,7 @@ def _fresh_facts(path: Path, version: Version) -> _Facts | None:
         "name": meta["name"],
         "note": meta["note"],
         "tags": list(run.tags),
-        "model": Path(spec.model.source).name,
+        "model": model_name(spec.model.source),
         "data": meta["data"],
     }
     cells = _setting_cells(spec, view, row) | _result_cells(run, view)

@@ -12,6 +12,7 @@ from engine import hardware
 from engine.coach import coach
 from engine.coach.message import accuracy_text
 from engine.estimate.stages import Stage
+from engine.spec.naming import model_name
 from engine.store import heartbeat
 from engine.store.run_dir import RunDir
 from engine.store.run_view import RunState, RunView
@@ -105,7 +106,7 @@ def check_points(view: RunView) -> list[list[float | None]]:
 
 def what_it_trains(run: RunDir) -> str:
     """The data and the model of a run, in one line."""
-    model = Path(run.spec.model.source).name
+    model = model_name(run.spec.model.source)
     return f"{run.meta['data']} on {model}" if run.meta["data"] else model
 
 

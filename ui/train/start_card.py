@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 from typing import Any
 
 import gradio as gr
@@ -11,6 +10,7 @@ import gradio as gr
 from engine.errors import HoneError, problems_of
 from engine.estimate.methods import method_options
 from engine.model import local
+from engine.spec import naming
 from ui import form
 from ui.choices import FormChoices, keep_choices
 from ui.context import Context
@@ -120,4 +120,4 @@ def data_name(ctx: Context, source: str) -> str:
 def model_name(ctx: Context, source: str) -> str:
     """What the model is called."""
     info = ctx.known_model(source)
-    return info.name if info else local.hub_name(source) or Path(source).name
+    return info.name if info else local.hub_name(source) or naming.model_name(source)

@@ -52,7 +52,13 @@ def train(run: RunDir, *losses: float, steps: int = 40) -> None:
 def test_a_waiting_run_has_its_settings_and_nothing_else(run: RunDir) -> None:
     assert run_row(run) and run_row(run)["live"] and run_row(run)["label"] == "Waiting"
     shown = {key: cell(run, key).figure for key in ("rate", "epochs", "rank", "batch", "model")}
-    assert shown == {"rate": "0.0005", "epochs": "2", "rank": "4", "batch": "8", "model": "pocket"}
+    assert shown == {
+        "rate": "0.0005",
+        "epochs": "2",
+        "rank": "4",
+        "batch": "8",
+        "model": "Pocket model",
+    }
     assert (
         cell(run, "loss") == cell(run, "score") == cell(run, "rows") == cell(run, "time") == Cell()
     )
