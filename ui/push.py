@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
+from contextlib import suppress
 
 import anyio
 from anyio.to_thread import run_sync
@@ -22,6 +23,7 @@ EVERYTHING = "*"
 LOOK_SECONDS = 0.7
 RENEW_SECONDS = 600.0  # after which the page opens another, so that it is asked who it is again
 MOST_CHANNELS = 60  # of one owner
+GONE = (WebSocketDisconnect, RuntimeError)  # the page went while something was said
 
 
 class PushChannel:
@@ -43,11 +45,12 @@ class PushChannel:
             await socket.accept()
             async with anyio.create_task_group() as both:
                 both.start_soon(_wait_for_end, socket, both.cancel_scope)
-                with anyio.move_on_after(RENEW_SECONDS):
-                    await self._tell(socket, owner)
-                await socket.close()
+                with suppress(*GONE):
+                    with anyio.move_on_after(RENEW_SECONDS):
+                        await self._tell(socket, owner)
+                    await socket.close()
                 both.cancel_scope.cancel()
-        except (WebSocketDisconnect, RuntimeError):  # the page went while something was said
+        except GONE:
             pass
         finally:
             self._open[owner] -= 1

@@ -8,7 +8,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import anyio
 import pytest
+from starlette.websockets import WebSocketDisconnect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 
@@ -105,3 +107,23 @@ def test_a_channel_ends_so_that_the_page_is_asked_who_it_is(
                 channel.recv(timeout=5)
         with listening(served) as channel:
             heard(channel)
+
+
+class GoneSocket:
+    """A page that goes while something is said to it, before the server has heard of that."""
+
+    async def accept(self) -> None:
+        pass
+
+    async def send_json(self, said: object) -> None:
+        raise WebSocketDisconnect(1006)
+
+    async def receive_text(self) -> str:
+        await anyio.sleep_forever()
+        return ""
+
+
+def test_a_page_that_goes_while_something_is_said_to_it_leaves_nothing(local: Served) -> None:
+    channel = push.PushChannel(local.ctx.engine.store, "boot")
+    anyio.run(channel.serve, GoneSocket(), "")  # raises nothing
+    assert not channel._open and not channel._looks
