@@ -39,8 +39,10 @@ def choose_held_out(items: Iterable[SplitRow], share: float, seed: int) -> set[i
         chosen = _draw_clusters(drawn, owed)
         held |= {item[3] for cluster in chosen for item in cluster}
         owed -= sum(map(len, chosen))
-    if share > 0 and not held and len(clusters) > 1:
-        smallest = min(clusters.values(), key=lambda one: (len(one), _draw_order(one, seed)))
+    # Of a label of which nothing would be learned, nothing is held out.
+    spare = [one for drawn in by_label.values() if len(drawn) > 1 for one in drawn]
+    if share > 0 and not held and spare:
+        smallest = min(spare, key=lambda one: (len(one), _draw_order(one, seed)))
         held = {item[3] for item in smallest}
     return held
 

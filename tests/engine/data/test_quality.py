@@ -50,6 +50,16 @@ def test_groups_are_never_torn_apart(rows, share: float, seed: int) -> None:
         assert not held
 
 
+def test_no_label_is_held_out_as_a_whole() -> None:
+    """Three labels whose rows say the same: none of them would be left to learn from."""
+    alike = [(n % 3, bytes([n]), "abc"[n % 3], n) for n in range(60)]
+    assert choose_held_out(alike, 0.1, 42) == set()
+    other = [(3, b"x", "a", 60)]
+    assert choose_held_out([*alike, *other], 0.1, 42) == {60}
+    unlabelled = [(n % 3, bytes([n]), "", n) for n in range(60)]
+    assert len(choose_held_out(unlabelled, 0.1, 42)) == 20
+
+
 @given(st.lists(st.text(max_size=80), min_size=1, max_size=30))
 def test_equal_texts_are_alike(texts: list[str]) -> None:
     alike = NearDuplicates()
