@@ -153,7 +153,9 @@ FINDING_TEXTS = {
     "all bad": FindingText("stop", "All answers are marked bad",
         "There is nothing to tell apart. Add good ones.", kind="marks"),
     "split": FindingText("warn", "No rows could be held out",
-        "All rows are too similar to check whether the model gets better on new ones."),
+        "Rows that say the same are kept together, and something of each label has to be learned. "
+        "So none is left to check whether the model gets better on new ones. Add rows that are "
+        "unlike these."),
     "kept together": FindingText("info", "{rows} say the same as others",
         "They share a sentence, question, answer or template, or come from the same conversation "
         "or document. They form {groups}, each kept whole: either learned or held out."),
