@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import math
 import time
+from collections import Counter
 from collections.abc import Callable
 
+REPEATED_SHARE = 0.8  # of the signs or words of a text that repeats itself
 OnProgress = Callable[[str], None]  # called with a sentence on how far a long job is
 
 
@@ -122,3 +124,12 @@ def _time_step(value: float, high: float) -> int:
     if high >= 5400:
         return 360
     return next((step for limit, step in ((120, 6), (300, 30)) if value < limit), 60)
+
+
+def repeats_itself(text: str) -> bool:
+    """Whether a text of some length is nearly one sign or one word, over and over."""
+    signs, words = Counter("".join(text.split())), Counter(text.split())
+    return any(
+        found.total() >= least and max(found.values()) > REPEATED_SHARE * found.total()
+        for found, least in ((signs, 16), (words, 8))
+    )

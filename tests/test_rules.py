@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import gc
 import re
 import subprocess
 import sys
@@ -45,7 +46,11 @@ def name_of(path: Path) -> str:
 
 @cache
 def tree_of(path: Path) -> ast.Module:
-    return ast.parse(path.read_text(encoding="utf-8"), name_of(path))
+    gc.disable()  # Python 3.11 loses count where it collects within (python/cpython#106905)
+    try:
+        return ast.parse(path.read_text(encoding="utf-8"), name_of(path))
+    finally:
+        gc.enable()
 
 
 def imports(path: Path) -> Iterator[tuple[str, int]]:

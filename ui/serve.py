@@ -52,7 +52,7 @@ class GuardedApp(App):  # type: ignore[misc]  # to mypy, Gradio is Any
 
     def __init__(self, site: Site) -> None:
         super().__init__(default_response_class=ORJSONResponse)
-        self.site = site
+        self.site, self.state_holder = site, gradio_internals.PageStates()
         self.add_api_route(theme.PLOTLY_PATH, _send_plotly, methods=["GET", "HEAD"])
         for script in gradio_script.changed_scripts():
             self.add_api_route(script.path, script.answer, methods=["GET", "HEAD"])

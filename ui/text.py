@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 
-from engine.store.run_view import RunState, RunView
+from engine.store.run_view import RunState
 
 STATE_LABELS = {
     RunState.QUEUED: "Waiting",
@@ -26,11 +26,9 @@ STATE_LABELS = {
 WORSE = "Finished, worse than before"
 
 
-def state_label(state: RunState, view: RunView) -> str:
-    """A run's state in words, and whether it came to nothing."""
-    if state == RunState.FINISHED and view.got_worse:
-        return WORSE
-    return STATE_LABELS[state]
+def state_label(state: RunState, worse: bool) -> str:
+    """A run's state in words; ``worse``: it came to nothing (RunView.got_worse)."""
+    return WORSE if worse and state == RunState.FINISHED else STATE_LABELS[state]
 
 
 Tile = tuple[str, str, str]  # a figure: label, value, what it is compared with

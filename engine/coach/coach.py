@@ -9,6 +9,8 @@ from engine.store import events as ev
 from engine.store.run_view import RunState, RunView
 from engine.text import format_duration
 
+WORSE_ACTION = "Add examples, or start again with a lower learning rate or fewer epochs."
+
 
 def describe_run(view: RunView, state: RunState) -> CoachMessage:
     """What to tell the user about a run now."""
@@ -97,7 +99,7 @@ def _idle_message(view: RunView, state: RunState) -> CoachMessage:
             text = f"{kept} Compare it, export it, or press Continue."
             return _make_message("warn", "Stopped and kept", text)
     why = ended.why if isinstance(ended, ev.Paused) else ""
-    text = f"{why} {kept} Press Continue to go on."
+    text = f"{why} {kept} Press Resume to go on."
     return _make_message("warn" if why else "info", "Paused", text)
 
 
@@ -125,7 +127,7 @@ def _finished_message(view: RunView) -> CoachMessage:
     found, action = sign.message, "Now try it on the Compare tab."
     tone, title = tone_of_end(view, sign), "Training finished"
     if view.got_worse:
-        title = "Finished, worse than before"
+        title, action = "Finished, worse than before", WORSE_ACTION
     if sign.kind in ALARMS:
         loss += f" {found.title}: {found.text[0].lower()}{found.text[1:]}"
         action = sign.after

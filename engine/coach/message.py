@@ -13,6 +13,7 @@ Tone = Literal["good", "info", "warn", "bad"]
 # How each sign looks, and its headline.
 ALARMS: dict[str, tuple[Tone, str]] = {
     "masked": ("bad", "Nothing is learned"),
+    "broken": ("bad", "Its replies are broken"),
     "leak": ("warn", "It already knows the answers"),
     "diverging": ("bad", "It is getting worse"),
     "rate-high": ("warn", "The learning rate is too high"),

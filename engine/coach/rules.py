@@ -19,6 +19,7 @@ from engine.coach.problem_rules import (
     rate_too_high,
     starts_memorising,
 )
+from engine.coach.reply_rules import replies_break
 from engine.coach.windows import CurveLevels
 from engine.store.run_view import RunView
 
@@ -108,6 +109,7 @@ def too_early(curves: CurveLevels) -> Sign:
 
 RULES: tuple[Callable[[CurveLevels], Sign | None], ...] = (
     all_masked,
+    replies_break,
     answers_leak,
     loss_diverges,
     rate_too_high,

@@ -154,13 +154,15 @@ class CurveLevels:
 
     @property
     def as_right(self) -> bool:
-        """Whether as many labels are right as ever.
+        """Whether as many labels are right as ever, and more than before training.
 
         A loss may rise all the same: a few wrong labels are given with more certainty.
         """
         shares, began = self.accuracies, self.view.started
         row = 1 / max(1, began.held_out) if began else 0.0
-        return self.chooses_labels and bool(shares) and shares[-1] > max(shares) - 1.5 * row
+        if not self.chooses_labels or not shares:
+            return False
+        return shares[-1] > max(max(shares) - 1.5 * row, shares[0])
 
     @property
     def has_few_examples(self) -> bool:

@@ -14,6 +14,7 @@ from engine.spec.batch import BatchLayout
 from engine.store import events as ev
 from engine.store.score_events import NumberScore, Perplexity, Scored, ScoreEvent
 from engine.store.stage_times import note_stage, stage_of
+from engine.text import repeats_itself
 
 START_STEPS = 5  # whose mean is the loss that a run started at
 
@@ -122,8 +123,19 @@ class RunView:
         return sum(first) / len(first) if first and enough else None
 
     @property
+    def broken_reply(self) -> ev.Sampled | None:
+        """One of the newest replies, if most of them repeat themselves, as none did at first."""
+        newest = max((one.step for one in self.samples), default=0)
+        now = [one for one in self.samples if one.step == newest > 0]
+        broken = [one for one in now if repeats_itself(one.reply)]
+        sound = not any(repeats_itself(one.reply) for one in self.samples if one.step == 0)
+        return broken[0] if sound and 2 * len(broken) > len(now) else None
+
+    @property
     def got_worse(self) -> bool:
-        """Whether its best version does worse on held-out rows than before training."""
+        """Whether its best version does worse on held-out rows than before, or its replies do."""
+        if self.broken_reply is not None:
+            return True
         best, first = self.best, self.checks[0] if self.checks else None
         if best is None or first is None or first.step:
             return False

@@ -167,7 +167,9 @@ class Guard:
                 await self._pass_body(request, send, owner, kind)
                 return None
             case "session":
-                self._claim("session", name or query.get("session_hash", ""), owner)
+                name = name or query.get("session_hash", "")
+                self._claim("session", name, owner)
+                self.page.state_holder.reopen(name)
             case "progress":
                 self._claim("upload", query.get("upload_id", ""), owner)
         return await self._pass(request, send)

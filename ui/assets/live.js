@@ -32,7 +32,7 @@ window.HoneLive = function (element, props, server, trigger, watch) {
     const said = answer.sentence, now = answer.progress;
     showStatus(said.tone, said.title, said.text, said.evidence, said.action);
     name = answer.name;
-    text('.run-name', answer.name); text('.run-state', answer.label); $('.run-state').dataset.state = answer.state; hideEmpty('.run-about', answer.about);
+    text('.run-name', answer.name); text('.run-state', answer.label); Object.assign($('.run-state').dataset, { state: answer.state, worse: answer.worse }); hideEmpty('.run-about', answer.about);
     text('.percent', now.percent + ' %');
     for (const part of ['step', 'epoch', 'elapsed', 'left']) hideEmpty('.figures .' + part, now[part]);
     $('.bar').setAttribute('aria-valuenow', now.percent); $('.bar i').style.width = now.percent + '%';

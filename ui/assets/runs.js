@@ -99,7 +99,7 @@
       td.dataset.label = column.title; td.dataset.none = String(figure === '–');
       if (hint) { td.dataset.hint = hint; td.title = hint; }
       if (column.key === 'state') {
-        const chip = make('span', 'chip', figure); chip.dataset.state = row.state; chip.dataset.live = String(row.live);
+        const chip = make('span', 'chip', figure); chip.dataset.state = row.state; chip.dataset.worse = String(row.worse); chip.dataset.live = String(row.live);
         td.append(chip);
       } else td.append(make('span', 'figure', figure));
       if (aside) td.append(make('span', 'aside', aside));

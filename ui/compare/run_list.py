@@ -62,7 +62,7 @@ def take_newer(ctx: Context, event: gr.EventData) -> Any:
 
 def _run_label(run: RunDir) -> str:
     view = run.view()
-    state = state_label(run.state(view), view).lower()
+    state = state_label(run.state(view), view.got_worse).lower()
     return f"{run.meta['name']} · {state} · {format_date(run.meta['created'])}"
 
 

@@ -23,10 +23,10 @@ from engine.store.files import bytes_below
 from engine.store.run_dir import RunDir
 from engine.store.run_view import RunState, RunView
 from engine.text import format_bytes, format_count, format_date, format_duration, format_share
-from ui.text import STATE_LABELS
+from ui.text import state_label
 
 FILES = ("spec.yaml", "meta.json", "events.jsonl", "data/about.json")  # that a row is made of
-KEPT, VERSION = "row.json", 1  # the file, and what its content means
+KEPT, VERSION = "row.json", 2  # the file, and what its content means
 ROWS_KEPT = 4000  # in memory, of all visitors
 
 
@@ -92,7 +92,7 @@ def run_row(run: RunDir) -> dict[str, Any] | None:
     note = ""
     if state == RunState.TRAINING and facts.bare.total_steps:
         note = f"{100 * facts.bare.step / facts.bare.total_steps:.0f} %"
-    label = STATE_LABELS[state]
+    label = state_label(state, facts.row["worse"])
     # Those that work come first, then as their names go.
     cells = facts.cells | {"state": Cell(label, f"{int(not state.live)} {label}", note)}
     own = {"state": state.value, "label": label, "live": state.live or alive or bool(job)}
@@ -149,6 +149,7 @@ def _fresh_facts(path: Path, version: Version) -> _Facts | None:
         "tags": list(run.tags),
         "model": model_name(spec.model.source),
         "data": meta["data"],
+        "worse": view.got_worse,
     }
     cells = _setting_cells(spec, view, row) | _result_cells(run, view)
     cells["started"] = Cell(format_date(meta["created"]), float(meta["created"]))

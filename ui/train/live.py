@@ -37,6 +37,7 @@ STOP = ["stop_run", "Stop and keep", "Ends it and keeps the best version. It can
 PAUSE = ["pause_run", "Pause", "Saves this step and waits until you resume it."]
 CANCEL = ["cancel_run", "Cancel", "Ends it without saving what came after the last check."]
 COMPARE = ["compare_run", "Compare with the base model", "Talk to both, side by side."]
+TRY = ["compare_run", "Try it on the Compare tab", "Give it texts, and see what it chooses."]
 
 
 def poll_run(ctx: Context, cursor: dict[str, Any]) -> dict[str, Any]:
@@ -113,7 +114,8 @@ def poll_answer(
         "live": state.live,
         "name": run.meta["name"],
         "about": live_parts.what_it_trains(run),
-        "label": state_label(state, view),
+        "label": state_label(state, view.got_worse),
+        "worse": view.got_worse,
         "buttons": run_buttons(view, state),
         "sentence": coach.describe_run(view, state).model_dump(),
         "warnings": [*map(coach.describe_step_down, view.stepped), *view.warnings],
@@ -166,12 +168,14 @@ def run_buttons(view: RunView, state: RunState) -> list[list[str]]:
             return [STOP, PAUSE, CANCEL]
     buttons = []
     if any(one.best for one in view.saved):
-        buttons.append(COMPARE)
+        writes = view.started is None or view.started.goal in ("", "write")
+        buttons.append(COMPARE if writes else TRY)
     if view.got_worse and (rate := advised_rate_of(view)):
         about = f"The same run with learning rate {format_rate(rate)}."
         buttons.insert(0, ["advised_run", "Start again as advised", about])
     if state == RunState.PAUSED:
         buttons.insert(0, ["continue_run", "Resume", "Goes on where it was paused."])
     elif state.can_continue:
-        buttons.append(["continue_run", "Continue", "Goes on from its last checkpoint."])
+        about = "Goes on from its last checkpoint." if view.saved else "Begins anew."
+        buttons.append(["continue_run", "Continue", about])
     return buttons

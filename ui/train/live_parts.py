@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from engine import hardware
 from engine.coach import coach
 from engine.coach.message import accuracy_text
+from engine.coach.windows import CurveLevels
 from engine.estimate.stages import Stage
 from engine.spec.naming import model_name
 from engine.store import heartbeat
 from engine.store.run_dir import RunDir
 from engine.store.run_view import RunState, RunView
-from engine.text import format_count, format_duration, format_loss, format_rate
+from engine.text import count_of, format_count, format_duration, format_loss, format_rate
 
 LOG_TAIL_BYTES = 12_000
 RECENT_STEPS = 20  # steps that the training loss is the mean of, in a run that is long enough
@@ -52,7 +53,7 @@ def figures_of(view: RunView) -> dict[str, list[str]]:
     started = format_loss(view.start_loss) if view.start_loss is not None else "–"
     rate = f"at most {format_rate(max(view.lrs))} so far"
     return {
-        "train": [format_loss(_mean(view.losses[-few:])), f"started at {started}"],
+        "train": [format_loss(CurveLevels(view).now.mean), f"started at {started}"],
         "held": held_out_figure(view),
         "speed": [f"{speed} tokens/s", f"{pace} on {began.device}, {began.precision}"],
         "rate": [_rate_now(last.lr, max(view.lrs)), rate],
@@ -69,8 +70,10 @@ def _right_figure(view: RunView) -> dict[str, list[str]]:
     shares = [one.accuracy for one in view.checks if one.accuracy is not None]
     if not shares:
         return {}
-    first = f"{100 * shares[0]:.0f} % before training" if view.first_loss is not None else ""
-    return {"right": [f"{100 * shares[-1]:.0f} %", f"of held-out rows; {first}".removesuffix("; ")]}
+    rows = view.started.held_out if view.started else 0
+    first = f"{round(shares[0] * rows)} before training" if view.first_loss is not None else ""
+    counted = f"{round(shares[-1] * rows)} of {count_of(rows, 'held-out row')}; {first}"
+    return {"right": [f"{100 * shares[-1]:.0f} %", counted.removesuffix("; ")]}
 
 
 def _recent_pace(view: RunView, few: int) -> tuple[str, str]:
@@ -158,10 +161,6 @@ def log_tail(log: Path) -> str:
 def finite_or_none(value: float) -> float | None:
     """JSON has no NaN."""
     return value if math.isfinite(value) else None
-
-
-def _mean(values: Sequence[float]) -> float | None:
-    return sum(values) / len(values) if values else None
 
 
 # --- a run that was asked to end, or that gives no sign of life ---

@@ -16,6 +16,7 @@ from engine.runs import quota
 from engine.runs.plan import Plan
 from engine.spec.limits import Limits
 from engine.spec.method import METHODS
+from engine.spec.run import spec_field
 from engine.text import count_of, format_bytes, format_count, format_share, format_time_range
 from ui.form import FORM_PATHS, widget_id
 from ui.text import definition_row, escape_html, go_button, line
@@ -70,7 +71,8 @@ def plan_facts(plan: Plan, limits: Limits, now: Moment) -> str:
     warnings = "".join(line(text, tone) for text, tone in plan_warnings(plan))
     asked = quota.limit_notes(plan.asked or plan.spec, plan.rows, plan.seconds, limits)
     notes = "".join(map(line, asked))
-    return f'{problem_lines(plan.problems)}{notes}<dl class="facts">{rows}</dl>{warnings}'
+    above = problem_lines(plan.problems) + unwise_lines(plan)
+    return f'{above}{notes}<dl class="facts">{rows}</dl>{warnings}'
 
 
 def sum_line(plan: Plan) -> str:
@@ -95,14 +97,25 @@ def problem_lines(problems: Iterable[Problem]) -> str:
 
 
 def _problem_line(problem: Problem) -> str:
-    where = ""
-    if problem.field:
-        tab = tab_of(problem.field)
-        label = f"Go to the {TAB_NAMES[tab]} tab" if tab in TAB_NAMES else "Show the setting"
-        fold = folds_of(problem.field)
-        where = f" {go_button(tab, widget_id(problem.field), label, fold)}"
+    where = _link_to(problem.field) if problem.field else ""
     text = escape_html(PATH.sub("", problem.text))
-    return f'<p class="line" data-tone="bad">{text}{where}</p>'
+    return f'<p class="line" data-tone="bad">{text} {where}</p>'
+
+
+def _link_to(path: str) -> str:
+    tab = tab_of(path)
+    label = f"Go to the {TAB_NAMES[tab]} tab" if tab in TAB_NAMES else "Show the setting"
+    return go_button(tab, widget_id(path), label, folds_of(path))
+
+
+def unwise_lines(plan: Plan) -> str:
+    """What is allowed and hardly ever right; beside their fields, too, which may be folded away."""
+    assert plan.case
+    return "".join(
+        f'<p class="line" data-tone="warn"><b>{escape_html(spec_field(path).title or path)}:</b> '
+        f"{escape_html(text)} {_link_to(path)}</p>"
+        for path, text in unwise_values(plan.spec, plan.case).items()
+    )
 
 
 def rows_line(plan: Plan) -> str:

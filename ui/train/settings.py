@@ -78,7 +78,7 @@ def _build_group() -> gr.Radio:
         [*named, ("My own choice", OWN_CHOICE)],
         value="all",
         label="Where? (target modules)",
-        info="The parts of the model that get an adapter.",
+        info="The parts of the model that get an adapter; single ones under More settings.",
         elem_id="group",
     )
 

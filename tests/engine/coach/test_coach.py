@@ -28,7 +28,8 @@ def curves() -> list[CoachedCurve]:
 @pytest.mark.slow
 def test_there_are_curves_of_every_sign_recorded_and_made(curves: list[CoachedCurve]) -> None:
     labels = Counter(one.label for one in curves)
-    assert set(labels) == {"healthy", *ALARMS} and min(labels.values()) >= 3
+    # What is broken is told from replies, not from curves: test_reply_rules.
+    assert set(labels) == {"healthy", *ALARMS} - {"broken"} and min(labels.values()) >= 3
     assert len([one for one in recipes() if (CURVES / f"{one.name}.json").exists()]) >= 35
     assert max(path.stat().st_size for path in CURVES.glob("*.json")) < 16_000
 
