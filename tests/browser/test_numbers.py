@@ -11,9 +11,9 @@ from engine.runs.engine import Engine
 from engine.store.run_dir import RunDir
 from engine.text import format_drop, format_loss, format_rate
 from tests.browser.conftest import OpenPage, app, go
-from tests.browser.test_train import wait_for_facts
 
 WAIT = 30_000  # milliseconds
+TIME_KNOWN = re.compile("on this machine|from earlier runs")
 
 
 @pytest.fixture(scope="module")
@@ -29,7 +29,8 @@ def numbers(page: Any, selector: str) -> str:
 def test_figures_of_a_plan_are_the_same_on_both_tabs(open_page: OpenPage, url: str) -> None:
     page = open_page(url)
     go(page, "Train")
-    wait_for_facts(page, "weights")
+    # The estimates follow once the rows are counted.
+    page.locator("#train-facts", has_text=TIME_KNOWN).wait_for(timeout=WAIT)
     facts = numbers(page, "#train-facts")
     weights = re.search(r"([\d,]+) of ([\d,]+)\s+weights", facts)
     memory = re.search(r"about ([\d.]+ [GM]B); ([\d.]+ [GM]B) free", facts)

@@ -74,11 +74,16 @@ def shown_run(ctx: Context, run_id: str) -> RunDir | None:
 
 
 def other_run(ctx: Context, shown: RunDir) -> list[str]:
-    """Id and name of another run that works or waits, while the shown one does not."""
-    live = ctx.engine.live()
-    if not live or shown.id in {run.id for run in live}:
+    """Id and name of another run that works, while the shown one does not; else of one that waits.
+
+    While the shown one waits itself, only of one that works.
+    """
+    if shown.alive:
         return []
-    return [live[0].id, live[0].name]
+    live = ctx.engine.live()
+    waits = shown.id in {run.id for run in live}
+    others = [run for run in live if run.id != shown.id and (run.alive or not waits)]
+    return [others[0].id, others[0].name] if others else []
 
 
 def act_on_run(ctx: Context, action: str, run_id: str) -> None:

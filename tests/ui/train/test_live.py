@@ -101,3 +101,19 @@ def test_first_and_newest_reply_stand_together() -> None:
     [found] = live_parts.samples_by_prompt(fold_events(asked))
     when = [reply["when"] for reply in found["replies"]]
     assert when == ["Before training", "After step 5", "After step 10"]
+
+
+def test_a_run_that_waits_leads_to_the_one_that_works(ctx: Context, values: dict[str, Any]) -> None:
+    backend = ctx.engine.supervisor.backend
+    assert isinstance(backend, FakeBackend)
+    backend.steps, backend.seconds = 200, 0.05
+    first = ctx.engine.store.run(tab.start_run(ctx, *shown(values), **values))
+    wait_for(first, lambda run: run.view().step > 1, 20)
+    second = ctx.engine.store.run(tab.start_run(ctx, *shown(values), **values))
+    assert ask(ctx, {"run": second.id})["other"] == [first.id, first.name]
+    assert ask(ctx, {"run": first.id})["other"] == []
+    ctx.engine.cancel(first.id)
+    wait_for(second, lambda run: run.view().step > 1, 20)
+    assert ask(ctx, {"run": first.id})["other"] == [second.id, second.name]
+    assert ask(ctx, {"run": second.id})["other"] == []
+    ctx.engine.cancel(second.id)

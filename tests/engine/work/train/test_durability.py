@@ -96,7 +96,7 @@ def test_a_paused_run_saves_and_goes_on_exactly(runs) -> None:
     assert run.state() == RunState.PAUSED and run.state().can_continue and not run.state().live
     assert view.step == 1 and [check.step for check in view.checks] == [0], "nothing is measured"
     assert view.saved[-1].step == 1 and not view.saved[-1].best, "it was not measured"
-    expected = "Everything up to step 1 of 28 is kept. Press Continue to go on."
+    expected = "Everything up to step 1 of 28 is kept. Press Resume to go on."
     assert coach.describe_run(view, run.state()).text == expected
     run.stop_mark.unlink()
     train(run)
