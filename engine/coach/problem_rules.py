@@ -70,11 +70,12 @@ def loss_diverges(curves: CurveLevels) -> Sign | None:
         "The loss rises instead of falling (it diverges): the steps are too large.",
         f"Training loss {now.mean:.3f} now, {curves.start_loss:.3f} at the start.",
         "Stop the run.",
-        _lower_rate(curves),
+        lower_rate_advice(curves),
     )
 
 
-def _lower_rate(curves: CurveLevels) -> str:
+def lower_rate_advice(curves: CurveLevels) -> str:
+    """What to do where the steps were too large."""
     return f"Start again with a lower learning rate ({curves.lower_rate:.1g})."
 
 
@@ -98,7 +99,7 @@ def rate_too_high(curves: CurveLevels) -> Sign | None:
         "rate-high",
         "The loss jumped during the run. Such a jump destroys what the model knew before.",
         numbers,
-        after=_lower_rate(curves),
+        after=lower_rate_advice(curves),
     )
 
 

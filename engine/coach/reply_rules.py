@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from engine.coach.message import Sign, make_sign
+from engine.coach.problem_rules import lower_rate_advice
 from engine.coach.windows import CurveLevels
 
 QUOTED = 24  # characters of a reply
@@ -19,5 +20,5 @@ def replies_break(curves: CurveLevels) -> Sign | None:
         "It repeats the same sign or word, whatever it is asked. What it knew before is lost.",
         f"After step {broken.step:,} it replied “{reply}” to “{broken.prompt}”.",
         "Stop the run.",
-        f"Start again with a lower learning rate ({curves.lower_rate:.1g}).",
+        lower_rate_advice(curves),
     )

@@ -20,7 +20,7 @@ from engine.store.run_view import RunState, RunView
 from engine.text import count_of, format_count, format_duration, format_loss, format_rate
 
 LOG_TAIL_BYTES = 12_000
-RECENT_STEPS = 20  # steps that the training loss is the mean of, in a run that is long enough
+RECENT_STEPS = 20  # steps that the speed is the mean of, in a run that is long enough
 OBEY_SECONDS = 10.0  # in which most steps end; after that, force is offered
 END_NOW = ["end_run", "End it now"]
 REQUEST_LABELS = {"pause": "Pausing…", "end": "Ending…"}  # others stop
@@ -52,8 +52,10 @@ def figures_of(view: RunView) -> dict[str, list[str]]:
     speed, pace = _recent_pace(view, few)
     started = format_loss(view.start_loss) if view.start_loss is not None else "–"
     rate = f"at most {format_rate(max(view.lrs))} so far"
+    newest = view.losses[-1]  # where it is no number, that is what has to be seen
+    loss = CurveLevels(view).now.mean if math.isfinite(newest) else newest
     return {
-        "train": [format_loss(CurveLevels(view).now.mean), f"started at {started}"],
+        "train": [format_loss(loss), f"started at {started}"],
         "held": held_out_figure(view),
         "speed": [f"{speed} tokens/s", f"{pace} on {began.device}, {began.precision}"],
         "rate": [_rate_now(last.lr, max(view.lrs)), rate],
