@@ -88,8 +88,7 @@ def wire_chat(ctx: Context, chat: ChatWidgets) -> Dependency:
     # Cancelling closes the generator, and with it the model's thread.
     chat.stop.click(idle, None, both, cancels=[talking], queue=False, **QUIET)
     talking.failure(idle, None, both, **QUIET)
-    for event in (chat.clear.click, chat.run.change):
-        event(bind(set_value, ([], [])), None, [chat.base, chat.tuned], **QUIET)
+    chat.clear.click(bind(set_value, ([], [])), None, [chat.base, chat.tuned], **QUIET)
     chat.suggestions.pick(bind(use_suggestion), None, chat.message, **QUIET)
     return talking
 

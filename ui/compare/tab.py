@@ -23,7 +23,7 @@ from ui.compare.run_list import (
 )
 from ui.compare.score import ScoreWidgets, show_score, wire_score
 from ui.context import Context
-from ui.handlers import LATEST, QUIET, Updates, bind, set_value
+from ui.handlers import LATEST, QUIET, Updates, bind
 from ui.theme import build_intro, button_list, raw_html
 
 
@@ -37,9 +37,13 @@ class CompareWidgets:
         self.empty = NothingYet("compare", "compare")
         self.chat, self.labels = ChatWidgets(self.run), LabelWidgets(self.run)
         self.score = ScoreWidgets()
+        self.of = gr.State("")  # the run on show
+        self.left = gr.State("")  # the run that was on show before
         chat = [*self.chat.parts, self.chat.message, self.chat.send]
         self.shown: list[Component] = [self.run, self.about, self.newer, *self.empty.shown, *chat]
-        self.shown += self.labels.shown
+        self.shown += [*self.labels.shown, self.of, self.left]
+        self.said: list[Component] = [self.chat.base, self.chat.tuned, self.labels.answer]
+        self.said += [self.chat.send, self.chat.stop]
 
 
 class CompareTab:
@@ -57,11 +61,10 @@ class CompareTab:
         working = [wire_chat(ctx, own.chat), wire_labels(ctx, own.labels)]
         wire_score(ctx, own.score, own.run)
         show = bind(show_compare, ctx, own)
-        # What was asked of one run is no answer of another.
-        own.run.change(show, own.run, own.shown, cancels=working, **QUIET)
-        own.run.change(bind(set_value, ""), None, own.labels.answer, **QUIET)
-        buttons = [own.chat.send, own.chat.stop]
-        own.run.change(bind(send_or_stop, False), None, buttons, **QUIET)
+        own.run.change(show, [own.run, own.of], own.shown, **QUIET)
+        # What was asked of one run is no answer of another. A list also reports a change when its
+        # tab is opened for the first time: what is asked in that moment must not be stopped.
+        own.left.change(bind(forget_said), None, own.said, cancels=working, **QUIET)
         own.run.input(bind(take_run, ctx), own.run, None, **QUIET)
         own.newer.take(bind(take_newer, ctx), None, own.run, **QUIET)
         self.own, self.show = own, show
@@ -69,24 +72,33 @@ class CompareTab:
 
     def _show_after(self, ctx: Context, listed: Dependency) -> None:
         own = self.own
-        listed.then(self.show, own.run, own.shown, **QUIET)
+        listed.then(self.show, [own.run, own.of], own.shown, **QUIET)
         listed.then(bind(show_score, ctx, own.score), own.run, own.score.shown, **QUIET)
 
     def follow(self, ctx: Context, moment: Callable[..., Dependency]) -> None:
         """Show what has changed whenever ``moment``, an event of the page, happens."""
         own = self.own
-        told = [own.run, own.chat.tuned]
+        told = [own.run, own.chat.tuned, own.labels.answer]
         self._show_after(ctx, moment(bind(follow_runs, ctx), told, own.run, **LATEST))
 
 
-def follow_runs(ctx: Context, run_id: str | None, talk: list[Turn]) -> Any:
-    """A new run is shown, unless another was chosen, or somebody talks to the one shown."""
+def follow_runs(ctx: Context, run_id: str | None, talk: list[Turn], answer: str) -> Any:
+    """A new run is shown, unless another was chosen, or the one shown has been asked something."""
     updates = refresh_runs(ctx)
-    return gr.update(choices=updates["choices"], value=run_id) if talk and run_id else updates
+    asked = run_id and (talk or answer)
+    return gr.update(choices=updates["choices"], value=run_id) if asked else updates
 
 
-def show_compare(ctx: Context, own: CompareWidgets, run_id: str | None) -> Updates:
-    """A conversation, a text to judge, or what to do first; the run in one line above."""
+def forget_said() -> tuple[Any, ...]:
+    """No conversation, no answer, and Send again."""
+    return [], [], "", *send_or_stop(False)
+
+
+def show_compare(ctx: Context, own: CompareWidgets, run_id: str | None, of: str) -> Updates:
+    """A conversation, a text to judge, or what to do first; the run in one line above.
+
+    ``of``: the run that is on show.
+    """
     run = ctx.engine.store.run(run_id) if run_id else None
     head = read_head_labels(run.adapter) if run else None
     return {
@@ -96,4 +108,6 @@ def show_compare(ctx: Context, own: CompareWidgets, run_id: str | None) -> Updat
         **own.empty.show(ctx, run_id),
         **show_chat(own.chat, run, writes=head is None),
         **show_labels(own.labels, run, head),
+        own.of: run_id or "",
+        **({own.left: of} if of and of != run_id else {}),
     }

@@ -51,7 +51,7 @@ def picked(place: Any) -> Any:
 def test_a_field_and_a_button_instead_of_a_conversation(
     ctx: Context, own: CompareWidgets, run: RunDir
 ) -> None:
-    shown = tab.show_compare(ctx, own, run.id)
+    shown = tab.show_compare(ctx, own, run.id, "")
     assert shown[own.labels.box]["visible"] and not shown[own.chat.box]["visible"]
     assert shown[own.labels.choose]["value"] == "Choose a label"
     buttons = re.findall(r'data-name="(\d+)">([^<]+)<', shown[own.labels.examples])

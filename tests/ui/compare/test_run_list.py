@@ -44,5 +44,6 @@ def test_the_newest_is_shown_until_another_is_chosen(ctx: Context, two: tuple[st
 
 def test_a_conversation_is_not_taken_away(ctx: Context, two: tuple[str, str]) -> None:
     older, newer = two
-    assert follow_runs(ctx, older, [])["value"] == newer
-    assert follow_runs(ctx, older, [{"role": "user", "content": "Hi"}])["value"] == older
+    assert follow_runs(ctx, older, [], "")["value"] == newer
+    assert follow_runs(ctx, older, [{"role": "user", "content": "Hi"}], "")["value"] == older
+    assert follow_runs(ctx, older, [], "<p>It chooses red</p>")["value"] == older

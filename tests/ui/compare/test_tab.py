@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 
+import gradio as gr
 import pytest
 
 from engine.data.rows import read_rows
@@ -106,7 +107,7 @@ def test_suggestions_come_from_what_was_held_out(ctx: Context, finished: RunDir)
 def test_a_run_that_writes_gets_a_conversation(
     ctx: Context, whole: CompareWidgets, finished: RunDir
 ) -> None:
-    shown = tab.show_compare(ctx, whole, finished.id)
+    shown = tab.show_compare(ctx, whole, finished.id, "")
     assert shown[whole.chat.box]["visible"] and not shown[whole.labels.box]["visible"]
     assert shown[whole.chat.send]["interactive"] and not shown[whole.empty.box]["visible"]
     assert "data-do" in shown[whole.chat.suggestions]
@@ -115,7 +116,7 @@ def test_a_run_that_writes_gets_a_conversation(
 def test_without_a_run_nothing_can_be_sent_and_a_button_leads_on(
     ctx: Context, whole: CompareWidgets
 ) -> None:
-    shown = tab.show_compare(ctx, whole, None)
+    shown = tab.show_compare(ctx, whole, None, "")
     assert shown[whole.empty.box]["visible"] and shown[whole.empty.train]["value"] == TRAIN_FIRST
     assert "nothing to compare" in shown[whole.empty.text]
     assert not shown[whole.chat.send]["interactive"]
@@ -128,7 +129,7 @@ def test_a_run_that_has_saved_nothing_yet_is_named(
 ) -> None:
     finished.set_meta(name=NASTY)
     monkeypatch.setattr(ctx.engine, "live", lambda: [finished])
-    shown = tab.show_compare(ctx, whole, None)
+    shown = tab.show_compare(ctx, whole, None, "")
     assert "after its first check" in shown[whole.empty.text]
     assert "<img" not in shown[whole.empty.text] and shown[whole.empty.train]["value"] == WATCH
 
@@ -181,3 +182,19 @@ def test_without_a_run_there_is_no_score(ctx: Context, own: ScoreWidgets) -> Non
     assert score.show_score(ctx, own, None)[own.card] == ""
     with pytest.raises(RunError, match="no run to score"):
         score.start_score(ctx, own, None)
+
+
+def test_only_another_run_ends_what_was_asked(
+    ctx: Context, whole: CompareWidgets, finished: RunDir
+) -> None:
+    shown = [tab.show_compare(ctx, whole, finished.id, of) for of in ("", finished.id, "another")]
+    assert [one.get(whole.left) for one in shown] == [None, None, "another"]
+    assert {one[whole.of] for one in shown} == {finished.id}
+
+
+def test_a_list_that_is_opened_stops_no_reply(ctx: Context) -> None:
+    with gr.Blocks() as blocks:
+        own = tab.CompareTab(ctx).own
+    stops = [fn for fn in blocks.fns.values() if fn.cancels and own.left._id == fn.targets[0][0]]
+    told = [fn for fn in blocks.fns.values() if (own.run._id, "change") in fn.targets]
+    assert len(stops) == 1 and told and not any(fn.cancels for fn in told)
