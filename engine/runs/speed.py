@@ -15,11 +15,13 @@ from engine.hardware import Machine
 from engine.model.info import ModelInfo
 from engine.process.desk import Desk
 from engine.spec.batch import BatchLayout
-from engine.spec.method import MethodSpec
+from engine.spec.objective import LABEL_OBJECTIVES
+from engine.store.events import Started
 from engine.store.run_dir import RunDir
 from engine.store.workspace import Store
 
 NEWEST_RUNS, RUNS_ENOUGH = 30, 3  # how many runs are looked at, and how many suffice
+ALIKE_TIMES = 2  # how many times as long the rows of a like run may be, or as short
 LENGTH_STEP = 32  # tokens; lengths are measured in steps of this
 MOST_TOKENS, MOST_EXAMPLES = 512, 16  # of a batch that is measured
 
@@ -37,7 +39,7 @@ class SpeedHistory:
         self, workload: Workload, machine: Machine, layout: BatchLayout, desk: Desk | None = None
     ) -> TimeRange | None:
         """The time range; None where nothing is known. ``desk`` measures what is not known yet."""
-        earlier = self._earlier_runs(workload.info, workload.spec.method, machine)
+        earlier = self._earlier_runs(workload, machine)
         if found := duration.median_speed(earlier):
             return duration.estimate_from_past(found, workload, layout.checkpointing)
         measured = self._measured_speed(workload, machine, layout, desk)
@@ -47,10 +49,9 @@ class SpeedHistory:
             measured, workload, layout.batch, layout.checkpointing
         )
 
-    def _earlier_runs(
-        self, info: ModelInfo, method: MethodSpec, machine: Machine
-    ) -> list[PastSpeed]:
-        """What the newest runs of this model with this kind of method showed."""
+    def _earlier_runs(self, workload: Workload, machine: Machine) -> list[PastSpeed]:
+        """What the newest runs like this one showed: of its model, kind of method and rows."""
+        info, method = workload.info, workload.spec.method
         found: list[PastSpeed] = []
         for run in self.store.every_run("events.jsonl")[:NEWEST_RUNS]:
             if len(found) == RUNS_ENOUGH:
@@ -59,6 +60,8 @@ class SpeedHistory:
                 continue
             spec = run.spec
             if spec.model.source != info.source or spec.method.kind != method.kind:
+                continue
+            if not _is_alike(run.view().started, workload):
                 continue
             key = (run.path, run.events_file.stat().st_size)
             if key not in self._past:
@@ -87,6 +90,18 @@ class SpeedHistory:
                 except HoneError:
                     self._measured[key] = None
             return self._measured.get(key)
+
+
+def _is_alike(began: Started | None, job: Workload) -> bool:
+    """Whether a run learned the same kind of thing from rows of about the same length.
+
+    Rows of five tokens take far longer by their arithmetic than rows of five hundred.
+    """
+    if began is None or not began.rows:
+        return False
+    writes, length = began.goal not in LABEL_OBJECTIVES, began.tokens / began.rows
+    most = ALIKE_TIMES * job.mean_length
+    return writes == (job.info.task == "write") and job.mean_length / ALIKE_TIMES <= length <= most
 
 
 def _past_speed(run: RunDir, info: ModelInfo, machine: Machine) -> PastSpeed | None:
