@@ -42,7 +42,7 @@ class FakeBackend:
         run.emit(
             ev.Started(
                 pid=os.getpid(), device="CPU", precision="fp32", trainable=10, total=100,
-                steps=steps, epochs=epochs, rows=8, held_out=2, tokens=800, learned=300, cut=0,
+                steps=steps, epochs=epochs, rows=8, held_out=2, tokens=64, learned=32, cut=0,
                 resumed_from=done, reasons={"precision": "nothing is computed"},
             )
         )  # fmt: skip

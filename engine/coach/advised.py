@@ -32,4 +32,4 @@ def advised_rate_of(view: RunView) -> float:
     """The learning rate to start a run again with; 0 where another one would not help."""
     if not view.lrs or find_sign(view).kind not in RATE_SIGNS:
         return 0.0
-    return float(f"{CurveLevels(view).lower_rate:.1g}")
+    return CurveLevels(view).lower_rate

@@ -76,7 +76,7 @@ def loss_diverges(curves: CurveLevels) -> Sign | None:
 
 def lower_rate_advice(curves: CurveLevels) -> str:
     """What to do where the steps were too large."""
-    return f"Start again with a lower learning rate ({curves.lower_rate:.1g})."
+    return f"Start again with a lower learning rate ({curves.lower_rate:g})."
 
 
 def rate_too_high(curves: CurveLevels) -> Sign | None:

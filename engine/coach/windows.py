@@ -73,7 +73,7 @@ class CurveLevels:
     def lower_rate(self) -> float:
         """A learning rate to start again with where this one was too high."""
         advised = self.view.estimated.advised_rate if self.view.estimated else 0.0
-        return min(self.top_rate / 10, advised or math.inf)
+        return float(f"{min(self.top_rate / 10, advised or math.inf):.2g}")
 
     @property
     def now(self) -> Level:

@@ -28,8 +28,10 @@ from engine.estimate.case import Case, OptimizerName, Setup, memory_inputs
 from engine.estimate.memory import fits_budget, largest_batch
 from engine.estimate.methods import LEAST_LENGTH, ROWS_FOR_FULL
 from engine.model.info import ModelInfo
+from engine.spec import presets
 from engine.spec.method import MethodKind, MethodSpec
 from engine.spec.objective import LABEL_OBJECTIVES
+from engine.spec.run import RunSpec, make_spec
 from engine.text import format_large_number
 
 QWEN_EXPONENT, LLAMA_EXPONENT = 0.0775, 0.781  # of the learning rate's rule; Llama's for others
@@ -75,6 +77,23 @@ def recommend_settings(case: Case, kind: MethodKind | None = None) -> Recommenda
     values = {path: value for path, value, _ in found}
     reasons = {path: reason for path, _, reason in found}
     return Recommendation(values, reasons, options, words)
+
+
+def tried_settings(spec: RunSpec) -> RunSpec | None:
+    """What was tried out for this sample with the pocket model and this goal."""
+    values = presets.sample_values(spec.data.source)
+    if not values or spec.model.source != "pocket":
+        return None
+    tried = make_spec(values)
+    return tried if tried.data.goal == spec.data.goal else None
+
+
+def rate_for(spec: RunSpec, info: ModelInfo, preference: str = "") -> float:
+    """The learning rate that is advised for a run: what was tried out, else by the rule."""
+    tried = tried_settings(spec)
+    if tried and tried.method.kind == spec.method.kind:
+        return tried.optim.learning_rate
+    return advised_rate(info, spec.method.kind, preference)[0]
 
 
 def recommend_learning_rate(case: Case, kind: str) -> tuple[float, str]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from engine.estimate.case import Case
-from engine.estimate.recommend import advised_rate, recommend_epochs, recommend_rank
+from engine.estimate.recommend import rate_for, recommend_epochs, recommend_rank, tried_settings
 from engine.spec.run import RunSpec
 from engine.text import count_of
 
@@ -28,7 +28,7 @@ def unwise_values(spec: RunSpec, case: Case) -> dict[str, str]:
 
 def _of_rates(spec: RunSpec, case: Case) -> Iterator[tuple[str, str]]:
     rate = spec.optim.learning_rate
-    advised, _ = advised_rate(case.info, spec.method.kind, case.preference)
+    advised = rate_for(spec, case.info, case.preference)
     if rate >= RATE_TIMES * advised:
         yield (
             "optim.learning_rate",
@@ -69,7 +69,8 @@ def _of_adapter(spec: RunSpec, case: Case) -> Iterator[tuple[str, str]]:
 
 
 def _of_length(spec: RunSpec, case: Case) -> Iterator[tuple[str, str]]:
-    optim, (advised, _) = spec.optim, recommend_epochs(case)
+    optim, tried = spec.optim, tried_settings(spec)
+    advised = tried.optim.epochs if tried else recommend_epochs(case)[0]
     steps, rows = optim.steps(case.rows), count_of(case.rows, "row")
     if optim.epochs >= EPOCHS_TIMES * advised:
         yield (

@@ -7,10 +7,9 @@ from operator import attrgetter
 from typing import Any, NamedTuple
 
 from engine.estimate.case import Case
-from engine.estimate.recommend import Recommendation, recommend_settings
+from engine.estimate.recommend import Recommendation, recommend_settings, tried_settings
 from engine.model.info import ALL_LINEAR, ModelInfo
 from engine.runs import recipes
-from engine.spec import presets
 from engine.spec import run as specs
 from engine.spec.presets import Recipe
 from engine.spec.run import RunSpec
@@ -44,12 +43,12 @@ def recipe_settings(
     case = ctx.plan(spec).case
     if recipe and recipe.length:
         own["data.max_length"] = _longest_row(case, spec.data.max_length)
-    sample = _sample_values(spec)
+    tried = tried_settings(spec)
     advice = recommend_settings(case, own.get("method.kind")) if case else None
     advised = advice.values if advice else {}
-    suited = values_by_path(RunSpec()) | (sample or advised)
+    suited = values_by_path(tried) if tried else values_by_path(RunSpec()) | advised
     suited["data.learn"] = spec.data.learn
-    summary = SAMPLE_SUMMARY if sample else RECOMMENDED_SUMMARY
+    summary = SAMPLE_SUMMARY if tried else RECOMMENDED_SUMMARY
     if recipe:
         summary = f"{recipe.summary} {recipe.cost}"
     reasons = _reasons(advice, suited, own) if advice else {}
@@ -90,15 +89,6 @@ def note_html(summary: str, reasons: Mapping[str, str]) -> str:
     )
     why = f"<summary>Why these values</summary><ul>{rows}</ul>"
     return f'{line(summary)}<details class="why">{why}</details>'
-
-
-def _sample_values(spec: RunSpec) -> dict[str, Any]:
-    """What was tried out for this sample with the pocket model and this goal; empty otherwise."""
-    sample = presets.sample_values(spec.data.source)
-    if not sample or spec.model.source != "pocket":
-        return {}
-    tried = specs.make_spec(sample)
-    return values_by_path(tried) if tried.data.goal == spec.data.goal else {}
 
 
 def _longest_row(case: Case | None, otherwise: int) -> int:

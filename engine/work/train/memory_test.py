@@ -13,7 +13,7 @@ from transformers import Trainer
 
 from engine.estimate.case import MemoryInputs
 from engine.estimate.memory import OPTIMIZER_BYTES, estimate_memory
-from engine.estimate.recommend import advised_rate
+from engine.estimate.recommend import rate_for
 from engine.hardware import GB
 from engine.model import parameters
 from engine.store import events as ev
@@ -115,5 +115,5 @@ def estimate_run(attempt: Attempt, test: MemoryTest) -> ev.Estimated:
         parts={name: size / GB for name, size in memory.model_dump().items()},
         seconds_low=batches * of_batch * shortest,
         seconds_high=batches * of_batch * longest,
-        advised_rate=advised_rate(info, spec.method.kind, objective.preference)[0],
+        advised_rate=rate_for(spec, info, objective.preference),
     )

@@ -48,12 +48,12 @@ def test_a_wrong_value_is_marked_in_its_field(
 @pytest.mark.parametrize(
     ("path", "value", "words"),
     [
-        ("optim.learning_rate", 1.0, "500 times the advised 0.002"),
-        ("optim.learning_rate", 1e-6, "Only 1/2,000 of the advised 0.002"),
+        ("optim.learning_rate", 1.0, "667 times the advised 0.0015"),
+        ("optim.learning_rate", 1e-6, "Only 1/1,500 of the advised 0.0015"),
         ("method.alpha", "999", "Alpha / rank is 62, and 2 is usual"),
         ("method.alpha", "1", "hardly act"),
         ("method.rank", 128, "16 is advised for 700 rows"),
-        ("optim.epochs", 100, "4 is advised for 700 rows"),
+        ("optim.epochs", 100, "6 is advised for 700 rows"),
         ("optim.batch_size", 512, "only 2 steps in all"),
     ],
 )
