@@ -41,14 +41,16 @@ def format_loss(value: float | None) -> str:
     return "–" if value is None else f"{value:.3f}"
 
 
-def format_rate(value: float) -> str:
-    """A learning rate: 0.0015, 3e-05."""
-    return f"{value:.2g}"
+def format_rate(value: float, digits: int = 2) -> str:
+    """A learning rate: 0.0015, 0.0002, 3e-5."""
+    number, _, power = f"{value:.{digits}g}".partition("e")
+    return f"{number}e{int(power)}" if power else number
 
 
 def format_drop(first: float, best: float) -> str:
     """How far a loss has fallen: never "100 %", since something is always left."""
-    return f"{min(99.0, 100 * (1 - best / first)):.0f} %"
+    share = format_share(first - best, first)
+    return "over 99 %" if share == "100 %" else share
 
 
 def format_bytes(size: float) -> str:

@@ -30,10 +30,12 @@ class Confirmation:
         self.shown = [self.box, self.question, self.about, self.yes, self.no]
         self.no.click(bind(set_value, HIDDEN), None, self.box, **QUIET)
 
-    def ask(self, question: str, about: object = "", yes: str = "") -> Updates:
+    def ask(self, question: str, about: object = "", yes: str = "", no: str = "") -> Updates:
         """Show the question, which is HTML, about the thing with this id.
 
-        ``yes``: what the button says that agrees, where it differs from time to time.
+        ``yes``, ``no``: what the buttons say, where that differs from time to time.
         """
         shown: Updates = {self.box: gr.update(visible=True), self.question: question}
-        return shown | {self.about: about} | ({self.yes: gr.update(value=yes)} if yes else {})
+        said = {self.yes: yes, self.no: no}
+        words = {button: gr.update(value=text) for button, text in said.items() if text}
+        return shown | {self.about: about} | words

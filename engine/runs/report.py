@@ -61,6 +61,7 @@ class RunReport(_ReportPart):
     name: str
     note: str
     state: str
+    worse: bool = False  # it finished, and came to nothing (engine.store.run_view)
     created: float
     ended: float | None
     verdict: CoachMessage
@@ -95,6 +96,7 @@ def make_report(run: RunDir) -> RunReport:
         name=meta["name"],
         note=meta["note"],
         state=state.value,
+        worse=view.got_worse,
         created=meta["created"],
         ended=view.ended.time if view.ended else None,
         verdict=said,

@@ -28,7 +28,7 @@ def require_continuable(run: RunDir) -> None:
     """The run ended early, and no other job of it works or waits."""
     state = run.state()
     if not state.can_continue or run.is_busy:
-        working = " Another job of it works or waits." if state.can_continue else ""
+        working = " Another job of it is running or waiting." if state.can_continue else ""
         raise RunError(f"'{run.name}' cannot be continued: it is {state.value}.{working}")
 
 

@@ -11,6 +11,7 @@ from engine.errors import HoneError
 from engine.spec.method import METHODS
 from engine.spec.objective import OBJECTIVE_NAMES
 from engine.spec.run import RunSpec, spec_field
+from engine.text import format_rate
 
 LONGEST_NAME = 80  # characters, as RunSpec.name
 LEAST_STEM = 24  # characters of the data's name that stay beside long differences
@@ -117,14 +118,6 @@ def _value(spec: RunSpec, path: str) -> object:
     return found
 
 
-def _number(value: float) -> str:
-    """0.0005 as 5e-4, 0.002 as 0.002."""
-    if value >= 0.001 or not value:
-        return f"{value:g}"
-    digits, _, power = f"{value:.3e}".partition("e")
-    return f"{digits.rstrip('0').rstrip('.')}e{int(power)}"
-
-
 def _targets(spec: RunSpec) -> str:
     names = spec.method.targets
     if names == ("all-linear",):
@@ -153,7 +146,7 @@ SETTINGS: dict[str, Callable[[RunSpec], str]] = {
     "data.goal": lambda spec: OBJECTIVE_NAMES.get(spec.data.goal, "automatic goal").lower(),
     "method.kind": lambda spec: METHODS[spec.method.kind].name.partition(" (")[0],
     "method.rank": lambda spec: f"rank {spec.method.rank}",
-    "optim.learning_rate": lambda spec: f"rate {_number(spec.optim.learning_rate)}",
+    "optim.learning_rate": lambda spec: f"rate {format_rate(spec.optim.learning_rate, 6)}",
     "optim.epochs": lambda spec: f"{spec.optim.epochs:g} epoch" + "s" * (spec.optim.epochs != 1),
     "method.targets": _targets,
     "method.alpha": lambda spec: f"alpha {spec.method.scale_alpha}",
@@ -161,7 +154,7 @@ SETTINGS: dict[str, Callable[[RunSpec], str]] = {
     "method.dropout": lambda spec: f"dropout {spec.method.dropout:g}",
     "optim.schedule": lambda spec: f"{spec.optim.schedule} schedule",
     "optim.warmup": lambda spec: f"warm-up {100 * spec.optim.warmup:g} %",
-    "optim.weight_decay": lambda spec: f"weight decay {_number(spec.optim.weight_decay)}",
+    "optim.weight_decay": lambda spec: f"weight decay {spec.optim.weight_decay:g}",
     "optim.optimizer": lambda spec: spec.optim.optimizer.replace("_", " "),
     "optim.patience": lambda spec: (
         "no early stopping" if spec.optim.patience == "off" else "early stopping"

@@ -43,19 +43,22 @@ def ask_deletion(ctx: Context, sure: Confirmation, run_ids: Iterable[str]) -> Up
     if live:
         text += f" {describe_live(runs, live)}"
     frees = f"This frees {format_bytes(sum(run.size for run in runs))} and cannot be undone."
+    keep = "Keep it" if len(runs) == 1 else "Keep them"
     asked = DeletionAsked(tuple(run.id for run in runs), bool(live))
     tone = "warn" if live else ""
     question = line(f"{text} {frees}", tone)
-    answer: Updates = sure.ask(question, asked, STOP_TOO if live else FOR_GOOD)
+    answer: Updates = sure.ask(question, asked, STOP_TOO if live else FOR_GOOD, keep)
     return answer
 
 
 def describe_live(runs: list[RunDir], live: list[RunDir]) -> str:
     """What the runs do that work or wait, and what comes of it."""
     if len(runs) > 1:
-        verb = "works or waits" if len(live) == 1 else "work or wait"
-        it = "it is" if len(live) == 1 else "they are"
-        return f"{len(live)} of them {verb} now: {it} stopped first, and nothing is saved."
+        are, they = ("is", "It is") if len(live) == 1 else ("are", "They are")
+        return (
+            f"{len(live)} of them {are} running or waiting. {they} stopped first, and nothing is "
+            "saved."
+        )
     run, state = runs[0], runs[0].state()
     if state == RunState.TRAINING:
         view = run.view()
@@ -65,7 +68,7 @@ def describe_live(runs: list[RunDir], live: list[RunDir]) -> str:
         )
     if run.alive:
         return "It is working now: it is stopped first."
-    return "It waits in the queue, and leaves it."
+    return "It is waiting in the queue, and leaves it."
 
 
 def delete_asked(ctx: Context, sure: Confirmation, about: Any) -> Iterator[Updates]:
@@ -93,9 +96,9 @@ def ask_deletion_of_all(ctx: Context, sure: Confirmation) -> Updates:
     what = " and ".join([", ".join(named[:-1]), named[-1]] if named[1:] else named)
     text = (
         f"Delete {what or 'what is left'} ({format_bytes(found.bytes)} with all copies)? Runs that "
-        "still work are stopped first. Models stay. This is for good."
+        "are running are stopped first. Models stay. This is for good."
     )
-    answer: Updates = sure.ask(line(text))
+    answer: Updates = sure.ask(line(text), no="Keep everything")
     return answer
 
 

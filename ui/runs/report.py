@@ -11,13 +11,13 @@ from engine.store.run_view import RunState
 from engine.text import format_count, format_date
 from ui import charts
 from ui.text import (
-    STATE_LABELS,
     card,
     definition_row,
     escape_html,
     line,
     page_colours,
     read_asset,
+    state_label,
     status_box,
 )
 
@@ -63,7 +63,10 @@ def report_document(report: RunReport) -> str:
     dates = format_date(report.created)
     if report.ended:
         dates += f" to {format_date(report.ended)}"
-    name, state = escape_html(report.name), escape_html(STATE_LABELS[RunState(report.state)])
+    name, state = (
+        escape_html(report.name),
+        escape_html(state_label(RunState(report.state), report.worse)),
+    )
     note = line(report.note) if report.note else ""
     page = report_page(report).replace("<details>", "<details open>")
     return (

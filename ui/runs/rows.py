@@ -22,7 +22,14 @@ from engine.spec.run import RunSpec
 from engine.store.files import bytes_below
 from engine.store.run_dir import RunDir
 from engine.store.run_view import RunState, RunView
-from engine.text import format_bytes, format_count, format_date, format_duration, format_share
+from engine.text import (
+    format_bytes,
+    format_count,
+    format_date,
+    format_drop,
+    format_duration,
+    format_rate,
+)
 from ui.text import state_label
 
 FILES = ("spec.yaml", "meta.json", "events.jsonl", "data/about.json")  # that a row is made of
@@ -176,7 +183,7 @@ def _setting_cells(spec: RunSpec, view: RunView, row: dict[str, Any]) -> dict[st
     if view.imported:  # what else is in its settings is nobody's choice
         return cells
     epochs = view.started.epochs if view.started else optim.epochs
-    cells["rate"] = Cell(f"{optim.learning_rate:g}", optim.learning_rate)
+    cells["rate"] = Cell(format_rate(optim.learning_rate, 6), optim.learning_rate)
     cells["epochs"] = Cell(f"{epochs:g}", epochs)
     cells["batch"] = Cell(str(optim.effective_batch), optim.effective_batch)
     if began := view.started:
@@ -195,7 +202,8 @@ def _result_cells(run: RunDir, view: RunView) -> dict[str, Cell]:
     if view.kept:
         kept, first = view.kept.loss, view.first_loss
         start = "" if first is None else f"from {loss_figure(first)}"
-        cells["loss"] = Cell(loss_figure(kept), kept, _drop(kept, first), mind, start)
+        drop = "" if first is None or kept >= first else f"↓ {format_drop(first, kept)}"
+        cells["loss"] = Cell(loss_figure(kept), kept, drop, mind, start)
     if view.scored:
         score = short_score(view.scored)
         cells["score"] = Cell(score.figure, score.rank, score.what, mind, score.base)
@@ -218,11 +226,3 @@ def loss_figure(loss: float) -> str:
     if loss >= 0.01 or loss == 0:
         return f"{loss:.3f}"
     return f"{loss:.2g}" if loss >= 0.0001 else "< 0.0001"
-
-
-def _drop(kept: float, first: float | None) -> str:
-    """How far the loss fell; never by all of it, which no loss does."""
-    if first is None or kept >= first:
-        return ""
-    share = format_share(first - kept, first)
-    return f"↓ {'> 99 %' if share == '100 %' and kept > 0 else share}"

@@ -62,7 +62,8 @@ def plan_facts(plan: Plan, limits: Limits, now: Moment) -> str:
         "Disk": f"about {format_bytes(estimate.disk)}; {format_bytes(machine.disk)} free",
     }
     if now.ready:
-        items["Ready"] = f"its libraries load ahead, in a process of {format_bytes(now.ready)}"
+        size = format_bytes(now.ready)
+        items["Start"] = f"at once: a process with the libraries is waiting ({size} of memory)"
     if plan.case.goal in TASKS_IN_WORDS:
         items = {"Task": TASKS_IN_WORDS[plan.case.goal].format(plan.case.labels)} | items
     # A percent sign stays on the line of its number.

@@ -212,7 +212,7 @@ def test_a_run_whose_score_waits_is_not_continued(home) -> None:
     run = engine.start(SPEC)
     run.emit(ev.Stopped(step=1, kept=True))
     run.queue_mark.write_text("score")
-    with pytest.raises(RunError, match="Another job of it works or waits"):
+    with pytest.raises(RunError, match="Another job of it is running or waiting"):
         engine.resume(run.id)
     assert run.queued == "score"
 

@@ -46,7 +46,7 @@ def test_the_first_is_called_as_its_data_and_later_ones_say_what_differs() -> No
     assert named(started) == [
         "tickets",
         "tickets, rank 8",
-        "tickets, rate 5e-4, 1 epoch",
+        "tickets, rate 0.0005, 1 epoch",
         "tickets 2",
         "tickets 3",
         "tickets, rank 8 (2)",

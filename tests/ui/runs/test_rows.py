@@ -80,9 +80,9 @@ def test_it_shows_how_far_it_is_and_what_came_of_it(run: RunDir) -> None:
     ("losses", "figure", "drop"),
     [
         ((2.0, 3.0), "3.000", ""),
-        ((8.0, 0.00421), "0.0042", "↓ > 99 %"),
-        ((8.0, 0.00000021), "< 0.0001", "↓ > 99 %"),
-        ((2.0, 0.0), "0.000", "↓ 100 %"),
+        ((8.0, 0.00421), "0.0042", "↓ over 99 %"),
+        ((8.0, 0.00000021), "< 0.0001", "↓ over 99 %"),
+        ((2.0, 0.0), "0.000", "↓ over 99 %"),
     ],
 )
 def test_small_losses_are_not_rounded_to_nothing(
