@@ -13,6 +13,7 @@ import json
 import os
 import shutil
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -39,10 +40,11 @@ from engine.store.files import draft_folder, last_used, publish_folder, write_js
 from engine.store.workspace import Store
 from engine.text import OnProgress, count_of
 
-VERSION = 6  # raised when the same settings would give other rows
+VERSION = 7  # raised when the same settings would give other rows
 # Different labels: with more of them, and few rows of each, they are numbers or lists, no classes.
 MAX_CLASSES = 20
-FEW_TRAINING_ROWS = 50  # below this a finding says so
+FEW_TRAINING_ROWS = 100  # below this a finding says so
+FEW_OF_LABEL = 30  # of each label, on average
 PREPARED_SETS_KEPT = 24  # on disk
 # The fields of DataSpec that decide which rows there are.
 KEY_FIELDS = {
@@ -152,12 +154,10 @@ def _prepare_draft(
     findings += overlap_findings(overlap, [facts.numbers[at] for at in alike])
     marks = Counter(facts.marks[at] for at in trained)
     findings += _goal_findings(spec, schema.shape, marks, len(kept))
-    if len(trained) < FEW_TRAINING_ROWS:
-        more = max(10, 100 - len(trained))
-        findings.append(make_finding("few", len(trained), {"more": more}))
     texts = [row_text(rows[kept[at]]) for at in spread_indices(len(kept), LANGUAGE_TEXTS)]
     labels = Counter(facts.labels[at] for at in trained) if labelled else Counter[str]()
     each = Counter(one for at in trained for one in facts.each_label(at))
+    findings += _few_rows(len(trained), (each or labels) if with_labels else Counter())
     return Prepared(
         folder=draft,
         name=dataset.name,
@@ -175,6 +175,14 @@ def _prepare_draft(
         scripts=script_shares(texts),
         findings=findings,
     )
+
+
+def _few_rows(rows: int, each: Counter[str]) -> Iterator[Finding]:
+    """That there is little to learn from; ``each``: rows of each label."""
+    if each and (mean := each.total() / len(each)) < FEW_OF_LABEL:
+        yield make_finding("few of each", rows, {"each": count_of(round(mean), "row")})
+    elif rows < FEW_TRAINING_ROWS:
+        yield make_finding("few", rows, {"more": max(10, FEW_TRAINING_ROWS - rows)})
 
 
 def _held_out_rows(kept: list[int], facts: RowFacts, spec: DataSpec, with_labels: bool) -> set[int]:

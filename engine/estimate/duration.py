@@ -18,7 +18,7 @@ from engine.estimate.lengths import Lengths
 from engine.model.info import ModelInfo
 from engine.model.parameters import count_parameters
 from engine.spec.method import MethodSpec
-from engine.spec.run import RunSpec
+from engine.spec.run import RunSpec, early_checks
 from engine.store import events as ev
 from engine.store.run_view import RunView
 
@@ -185,7 +185,7 @@ def replace_check_time(estimated: ev.Estimated, each: float, count: int) -> ev.E
 
 def count_checks(steps: int, every: int) -> int:
     """Checks of a run, with the one before the first step and the one after the last."""
-    return 1 + math.ceil(steps / every)
+    return 1 + len(early_checks(every)) + math.ceil(steps / every)
 
 
 def limit_check_time(each: float, count: int, training: float) -> float:

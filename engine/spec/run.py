@@ -43,7 +43,8 @@ class SamplingSpec(SpecPart):
 
     checks: int = Field(10, ge=1, le=100, title="Checks during the run")
     """How often the held-out loss is measured, the questions are asked and a checkpoint is saved.
-    In long runs, checks that would take more than a tenth of the time are left out."""
+    A long run is also checked a few times before the first of these; checks that would take more
+    than a tenth of the time are left out."""
     save_minutes: float = Field(5.0, ge=0.0, le=1440.0, title="Checkpoint every (minutes)")
     """The most work that a crash or a power cut can cost. A run also saves at every check, and when
     you stop or pause it. 0 saves after every step."""
@@ -55,6 +56,20 @@ class SamplingSpec(SpecPart):
     def steps_between_checks(self, steps: int) -> int:
         """Steps from one check to the next, in a run of so many steps."""
         return max(1, round(steps / self.checks))
+
+
+FIRST_CHECK_STEPS = 25  # a check before this many steps would show little
+
+
+def early_checks(every: int) -> list[int]:
+    """Steps of the checks before the first regular one, which comes after ``every`` steps.
+
+    Each half as far as the next: nobody waits a tenth of a long run for the first reply.
+    """
+    steps: list[int] = []
+    while (every := every // 2) >= FIRST_CHECK_STEPS:
+        steps.insert(0, every)
+    return steps
 
 
 class PlaceSpec(SpecPart):

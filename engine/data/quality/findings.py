@@ -137,6 +137,10 @@ FINDING_TEXTS = {
     "few": FindingText("info", "Only {rows} to learn from",
         "That can teach a tone or a format, but hardly any facts. 100 to 500 good rows are a usual "
         "start: about {more} more would help."),
+    "few of each": FindingText("warn", "Only about {each} of each label to learn from",
+        "From so few it learns these rows by heart rather than what makes a label. 50 to 100 rows "
+        "of each label are a usual start.",
+        kind="few"),
     "bad answers": FindingText("info", "{answers} {are} marked as bad",
         f"They are left out, since what to learn is set to {WRITE}. "
         f"{COMPARE} learns from them too.",
@@ -159,6 +163,10 @@ FINDING_TEXTS = {
     "kept together": FindingText("info", "{rows} say the same as others",
         "They share a sentence, question, answer or template, or come from the same conversation "
         "or document. They form {groups}, each kept whole: either learned or held out."),
+    "held out alike": FindingText("warn", "The {rows} held out say only {things}",
+        "They repeat it in other words, so the check on them says little: one thing right or wrong "
+        "is {share} of it. Add rows that are unlike these.",
+        kind="kept together"),
     "few clusters": FindingText("warn", "{held_out} held out, where {wanted:,} were wanted",
         "{joined} say the same as others and form {groups}, of which the largest has {largest}. "
         "Groups are held out whole, so the share is not met, and the check says less. Add rows "

@@ -14,11 +14,12 @@ from engine.data.ingest import MIN_EXAMPLES
 from engine.data.quality.findings import Finding, make_finding
 from engine.data.row_facts import RowFacts
 from engine.data.rows import HELD_OUT
-from engine.text import count_of
+from engine.text import count_of, format_share
 
 SAID_SHARE = 0.1  # of the rows, from which it is said that rows are kept together
 MISSED_SHARE = 0.3  # of the rows wanted, by which the held-out ones may differ from them
 MISSED_ROWS = 3  # held out more or fewer that nobody minds
+FEW_DIFFERENT = 10  # held-out rows, up to which each weighs much
 # Cluster of rows that say the same, key of the content, label or "", index.
 SplitRow = tuple[int, bytes, str, int]
 
@@ -79,6 +80,13 @@ def split_findings(
         return []
     if not held_out:
         return [make_finding("split", len(kept))] if len(kept) >= MIN_EXAMPLES else []
+    different = len({facts.clusters[at] for at in held_out})
+    if different <= FEW_DIFFERENT and len(held_out) >= 2 * different:
+        values = {
+            "things": count_of(different, "different thing"),
+            "share": format_share(1, different),
+        }
+        return [make_finding("held out alike", len(held_out), values)]
     sizes = Counter(facts.clusters[at] for at in kept)
     several = [size for size in sizes.values() if size > 1]
     joined, wanted = sum(several), round(share * len(kept))

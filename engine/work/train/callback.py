@@ -13,6 +13,7 @@ from transformers import TrainingArguments as Args
 
 from engine.estimate import duration
 from engine.runs import disk_space
+from engine.spec.run import early_checks
 from engine.store import events as ev
 from engine.store.event_log import read_events
 from engine.store.run_dir import RunDir
@@ -29,6 +30,14 @@ class CheckSchedule(NamedTuple):
     every: int  # steps from one check to the next, where time allows
     save_seconds: float  # from one checkpoint to the next
     patience: int | None  # checks without a gain after which training ends
+
+    @property
+    def early(self) -> list[int]:
+        """Steps of the first checks, which come too soon to show that there is no gain."""
+        return early_checks(self.every)
+
+    def is_due(self, step: int) -> bool:
+        return step % self.every == 0 or step in self.early
 
 
 class RunCallback(TrainerCallback):
@@ -70,9 +79,10 @@ class RunCallback(TrainerCallback):
     def restore(self, step: int) -> None:
         """Take over times and losses of the events up to the checkpoint of a step."""
         extended_at, stopped_at = self._read_requests()
+        too_soon = {*stopped_at, *self.schedule.early}
         for check in self.before.checks:
             if 0 < check.step <= step:
-                self._record_loss(check.loss, counts=check.step not in stopped_at)
+                self._record_loss(check.loss, counts=check.step not in too_soon)
                 self.checks_without_gain *= check.step != extended_at
         saved = [one for one in self.before.saved if one.step <= step]
         self.checks_seconds = max((one.checks_seconds for one in saved), default=0.0)
@@ -109,7 +119,7 @@ class RunCallback(TrainerCallback):
         request = self.run.end_request
         self.stop = "" if last else {"end": "cancel", "limit": "cancel"}.get(request, request)
         now = time.monotonic()
-        due = state.global_step % self.schedule.every == 0 and not self.stop
+        due = self.schedule.is_due(state.global_step) and not self.stop
         # A version that is kept is measured like every other.
         self.checking = last or self.stop == "keep" or (due and self._can_afford_check())
         self.check_began = now
@@ -153,7 +163,8 @@ class RunCallback(TrainerCallback):
         self.run.emit(ev.Evaluated(step=step, loss=loss, seconds=self.seconds, accuracy=accuracy))
         if step:
             self.evaluated_step = step
-            self._record_loss(loss, counts=self.stop != "keep")
+            soon = self.stop == "keep" or step in self.schedule.early
+            self._record_loss(loss, counts=not soon)
             control.should_training_stop |= self.exhausted
         self._sample(step)
 

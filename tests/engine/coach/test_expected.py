@@ -181,6 +181,17 @@ def test_a_check_that_stopping_brought_does_not_use_up_the_patience(run) -> None
     assert found.exhausted
 
 
+@pytest.mark.slow
+def test_the_early_checks_of_a_long_run_do_not_use_up_the_patience(run) -> None:
+    from engine.work.train.callback import CheckSchedule, RunCallback
+
+    rising = [checked(at, 1 + at / 100) for at in (0, 25, 50, 100)]
+    emit_all(run, started(), *rising, step(100))
+    found = RunCallback(run, CheckSchedule(100, 300, 2), lambda _: started(), list)
+    found.restore(100)
+    assert found.schedule.early == [25, 50] and found.checks_without_gain == 1
+
+
 def test_an_app_that_died_while_it_made_a_run_longer_made_it_no_longer(home) -> None:
     engine = Engine(home, FakeBackend(steps=2))
     run = engine.start(SPEC)

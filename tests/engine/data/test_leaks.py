@@ -109,8 +109,29 @@ def test_few_groups_are_held_out_whole_and_that_is_said(add_rows, prepare) -> No
     prepared = prepare(add_rows(rows))
     assert prepared.held_out == 10
     said = find(prepared, "kept together")
-    assert said.title.startswith("10 rows held out, where 4 were wanted")
-    assert "4 groups" in said.text
+    assert said.title == "The 10 rows held out say only 1 different thing"
+    assert said.level == "warn" and "is 100 % of it" in said.text
+
+
+def test_a_share_that_groups_do_not_allow_is_said(add_rows, prepare) -> None:
+    rows = [{"prompt": f"{greeting}{text}", "completion": f"Answer {at}."}
+            for at, (text, _) in enumerate(TICKETS[:6]) for greeting in GREETINGS]  # fmt: skip
+    prepared = prepare(add_rows([*rows, make_rows(1)[0]]))
+    said = find(prepared, "kept together")
+    assert said.title.startswith(f"{prepared.held_out} row held out, where 6 were wanted")
+    assert "6 groups" in said.text
+
+
+@pytest.mark.parametrize(
+    ("of_each", "title"),
+    [(29, "Only about 26 rows of each label to learn from"), (40, "")],
+)
+def test_few_rows_of_each_label(of_each: int, title: str, add_rows, prepare) -> None:
+    labels = ("good", "bad")
+    rows = [{"text": row["prompt"], "label": labels[n % 2]}
+            for n, row in enumerate(make_rows(2 * of_each))]  # fmt: skip
+    said = find(prepare(add_rows(rows)), "few")
+    assert (said.title if said and said.level == "warn" else "") == title
 
 
 @pytest.mark.parametrize("greeting", ["Hello, ", "To whom it may concern: ", "hi there "])

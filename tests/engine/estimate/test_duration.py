@@ -72,12 +72,21 @@ def test_the_first_check_tells_what_all_of_them_add() -> None:
 
 
 @pytest.mark.parametrize(
-    ("steps", "wanted", "made"),
-    [(1, 10, 2), (7, 100, 8), (14, 10, 15), (25, 10, 14), (264, 10, 12)],
-)
-def test_checks_are_counted_as_a_run_makes_them(steps: int, wanted: int, made: int) -> None:
+    ("steps", "wanted", "early", "made"),
+    [
+        (1, 10, [], 2), (7, 100, [], 8), (14, 10, [], 15), (25, 10, [], 14), (264, 10, [], 12),
+        (490, 10, [], 11), (600, 10, [30], 12), (2640, 10, [33, 66, 132], 14),
+    ],
+)  # fmt: skip
+def test_checks_are_counted_as_a_run_makes_them(
+    steps: int, wanted: int, early: list[int], made: int
+) -> None:
+    from engine.work.train.callback import CheckSchedule
+
     every = SamplingSpec(checks=wanted).steps_between_checks(steps)
-    at = {0, *(step for step in range(1, steps + 1) if step % every == 0 or step == steps)}
+    schedule = CheckSchedule(every, 300, None)
+    at = {0, steps, *filter(schedule.is_due, range(1, steps + 1))}
+    assert schedule.early == early and {*early} < at
     assert duration.count_checks(steps, every) == len(at) == made
 
 
