@@ -55,7 +55,8 @@ from ui.train.wiring import Before, Kept, wire_train
 UNLESS_CHOSEN = """(first) => document.querySelector("#nav [data-tab-id=data][aria-selected=true]")
     && !document.querySelector("#nav .overflow-dropdown:not(.hide)")
     ? {__type__: "update", selected: HoneTabs.before() || first} : {__type__: "update"}"""
-READY = "() => HoneReady()"  # what was chosen is on the page, which may be shown now
+# What was chosen is on the page, which may be shown now; whoever has started a run needs no hints.
+READY = "(watched) => { if (watched) HoneHintsDone(); HoneReady(); }"
 
 MOST_WAITING = 300  # events of all pages that are in the queue
 
@@ -115,7 +116,7 @@ def wire_choices(ctx: Context, page: Page) -> None:
     opened.then(None, page.first, page.tabs, js=UNLESS_CHOSEN, api_visibility="private")
     restored = opened.then(None, None, page.restored, js="() => 1", api_visibility="private")
     restored.then(bind(set_value, 1), None, page.opened, **QUIET)
-    opened.then(None, js=READY, api_visibility="private")
+    opened.then(None, train.live, js=READY, api_visibility="private")
     wire_keeping(ctx, page)
     caught_up = chosen | lists | {"settled": page.data.settled}
     catch_up = bind(restore.catch_up, ctx, outputs=caught_up)

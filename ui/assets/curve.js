@@ -45,8 +45,10 @@ window.HoneCurve = function (element) {
     thin(values, 0, from, BUCKETS / 4, picked);
     thin(values, from, to, Math.min(BUCKETS, to - from), picked);
     thin(values, to, count, BUCKETS / 4, picked);
-    if (count && picked[picked.length - 1] !== count - 1) picked.push(count - 1); // the line reaches the newest step
-    return picked;
+    if (count) picked.push(count - 1); // the line reaches the newest step
+    const checked = new Set(data.checks.map((c) => c[0]));
+    data.steps.forEach((step, at) => { if (checked.has(step)) picked.push(at); }); // the hover tells its held-out value
+    return [...new Set(picked)].sort((a, b) => a - b);
   }
 
   const zoomed = () => { const axis = chart.layout?.xaxis; return axis && axis.autorange === false ? axis.range : null; };
@@ -60,8 +62,11 @@ window.HoneCurve = function (element) {
     if (metric === 'rate') return [line(data.lrs, 'learning rate', colour('--train'), 2)];
     if (metric === 'speed') return [line(data.speeds, 'tokens per second', colour('--train'), 1.5)];
     if (metric === 'right') return [checked(data.checks.filter((c) => c[2] !== null).map((c) => [c[0], 100 * c[2]]), 'right answers', '%{y:.0f} %')];
-    const raw = line(data.losses, 'this step', colour('--train-soft'), 1);
-    return [line(data.smooth, 'training, smoothed', colour('--train'), 2.25), raw, checked(data.checks, 'held-out', '%{y:.4f}'), bestMark()];
+    const raw = line(data.losses, 'this step', colour('--train-soft'), 1), held = new Map(data.checks.filter((c) => c[1] !== null));
+    raw.text = raw.x.map((step) => held.has(step) ? `<br>held-out : ${held.get(step).toFixed(4)}` : '');
+    raw.hovertemplate = '%{y:.4g}%{text}';
+    // Plotly would tell the value of the nearest check beside steps where nothing was measured.
+    return [line(data.smooth, 'training, smoothed', colour('--train'), 2.25), raw, { ...checked(data.checks, 'held-out'), hoverinfo: 'skip' }, bestMark()];
   }
 
   /* Between two checks nothing is known, so the line is dotted. */
@@ -72,8 +77,9 @@ window.HoneCurve = function (element) {
   }
 
   function bestMark() {
-    const best = data.checks.find((c) => c[0] === data.best);
-    return { x: best ? [best[0]] : [], y: best ? [best[1]] : [], name: 'best', mode: 'markers+text', cliponaxis: false, text: ['best'], textposition: 'top center', hoverinfo: 'skip',
+    const best = data.checks.find((c) => c[0] === data.best), before = data.checks.find((c) => c[0] === 0);
+    const word = best && before && best[1] >= before[1] ? 'kept' : 'best'; // no version is better than the start
+    return { x: best ? [best[0]] : [], y: best ? [best[1]] : [], name: word, mode: 'markers+text', cliponaxis: false, text: [word], textposition: 'top center', hoverinfo: 'skip',
       textfont: { color: colour('--held'), size: 13 }, marker: { size: 12, symbol: 'star', color: colour('--held') } };
   }
 
@@ -97,7 +103,10 @@ window.HoneCurve = function (element) {
     if (!seen.length) return {};
     if (logScale && least > 0) {
       const decades = Math.log10(most / least);
-      return { type: 'log', range: [Math.log10(least) - .05 * decades - .01, Math.log10(most) + .08 * decades + .01], dtick: decades > 1.5 ? 1 : 'D2' };
+      const range = [Math.log10(least) - .05 * decades - .01, Math.log10(most) + .08 * decades + .01];
+      if (decades > 2.5) return { type: 'log', range, dtick: 1 };
+      const ticks = [...new Set([0, 1, 2, 3, 4].map((i) => Number((least * (most / least) ** (i / 4)).toPrecision(decades > .3 ? 2 : 3))))];
+      return { type: 'log', range, tickvals: ticks, ticktext: ticks.map(String) };
     }
     if (metric !== 'loss' || !zoomed()) least = Math.min(least, 0);
     if (metric === 'right') most = 100;

@@ -172,6 +172,7 @@ window.HoneLive = function (element, props, server, trigger, watch) {
 
   $('.other button').addEventListener('click', (e) => { reset(e.target.dataset.run); shown = {}; question = 0; state = null; ask(); });
   $('.log').addEventListener('toggle', ask);
+  $('.to-start').addEventListener('click', () => document.querySelector('#start-card').scrollIntoView({ behavior: 'smooth' }));
   $('.copy').addEventListener('click', async (e) => { await navigator.clipboard.writeText($('.log pre').textContent); e.target.textContent = 'Copied'; });
   watch('value', () => { if (props.value !== cursor.run) { reset(props.value); shown = {}; question = 0; state = null; } ask(); });
 

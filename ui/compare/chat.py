@@ -62,7 +62,7 @@ class ChatWidgets:
                 elem_id="message",
             )
             self.send = make_button("Send", variant="primary", **small)
-            self.stop = make_button("Stop", variant="stop", visible=False, **small)
+            self.stop = make_button("Stop", "chat-stop", variant="stop", visible=False, **small)
             self.clear = make_button("Clear", **small)
 
 
@@ -80,16 +80,18 @@ def _chat_pane(label: str, elem_id: str) -> gr.Chatbot:
     )
 
 
-def wire_chat(ctx: Context, chat: ChatWidgets) -> Dependency:
-    """Send, stop and clear; returns the event of a conversation that is going on."""
-    sent, send = [chat.message.submit, chat.send.click], bind(send_message, ctx, chat)
-    talking = gr.on(sent, send, chat.inputs, chat.shown, concurrency_limit=4, **QUIET)
+def wire_chat(ctx: Context, chat: ChatWidgets) -> list[Dependency]:
+    """Send, stop and clear; returns the events of a conversation that is going on."""
+    picked = chat.suggestions.pick(bind(use_suggestion), None, chat.message, **QUIET)
+    send = bind(send_message, ctx, chat)
+    sent = (chat.message.submit, chat.send.click, picked.success)
+    talking = [event(send, chat.inputs, chat.shown, concurrency_limit=4, **QUIET) for event in sent]
     idle, both = bind(send_or_stop, False), [chat.send, chat.stop]
     # Cancelling closes the generator, and with it the model's thread.
-    chat.stop.click(idle, None, both, cancels=[talking], queue=False, **QUIET)
-    talking.failure(idle, None, both, **QUIET)
+    chat.stop.click(idle, None, both, cancels=talking, queue=False, **QUIET)
+    for one in talking:
+        one.failure(idle, None, both, **QUIET)
     chat.clear.click(bind(set_value, ([], [])), None, [chat.base, chat.tuned], **QUIET)
-    chat.suggestions.pick(bind(use_suggestion), None, chat.message, **QUIET)
     return talking
 
 
@@ -198,5 +200,5 @@ def question_of(row: dict[str, Any]) -> str:
 
 
 def use_suggestion(event: gr.EventData) -> str:
-    """A suggested message, put into the box where it can still be changed."""
+    """The held-out question that was pressed, which is sent to both models."""
     return event_text(event, "name")

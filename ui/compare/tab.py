@@ -58,7 +58,7 @@ class CompareTab:
             )
             own = CompareWidgets()
         self.run, self.train = own.run, own.empty.train
-        working = [wire_chat(ctx, own.chat), wire_labels(ctx, own.labels)]
+        working = [*wire_chat(ctx, own.chat), wire_labels(ctx, own.labels)]
         wire_score(ctx, own.score, own.run)
         show = bind(show_compare, ctx, own)
         own.run.change(show, [own.run, own.of], own.shown, **QUIET)

@@ -38,7 +38,7 @@ class ModelTab:
                     build_hint(
                         "model", 2, "Keep the pocket model for a first try, then press Next."
                     )
-                    self.next = make_button("Next: train it", variant="primary")
+                    self.next = make_button("Next: train it", "model-next", variant="primary")
                     self.search = SearchWidgets(ctx)
                     self.downloaded = DownloadedWidgets(ctx)
                     self.look_up = gr.State(LookUp())

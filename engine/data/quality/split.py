@@ -82,11 +82,11 @@ def split_findings(
         return [make_finding("split", len(kept))] if len(kept) >= MIN_EXAMPLES else []
     different = len({facts.clusters[at] for at in held_out})
     if different <= FEW_DIFFERENT and len(held_out) >= 2 * different:
-        values = {
+        said = {
             "things": count_of(different, "different thing"),
             "share": format_share(1, different),
         }
-        return [make_finding("held out alike", len(held_out), values)]
+        return [make_finding("held out alike", len(held_out), said)]
     sizes = Counter(facts.clusters[at] for at in kept)
     several = [size for size in sizes.values() if size > 1]
     joined, wanted = sum(several), round(share * len(kept))
