@@ -27,7 +27,6 @@ from engine.data.readers.table import (
     BadRow,
     HeldOutRow,
     ReadOptions,
-    merge_notes,
 )
 from engine.data.rows import HELD_OUT, Row, RowWriter, row_to_json
 from engine.data.upload import Arranged, Upload, arrange_uploads
@@ -157,7 +156,7 @@ def _store_dataset(store: Store, source: _Source, on_progress: OnProgress) -> st
     source.rows = data_limits.bounded_rows(source.rows, source.name, store.limits)
     with draft_folder(store.datasets) as draft:
         found = _write_rows(draft / "rows.arrow", source, digest, on_progress)
-        notes = merge_notes(chain(*source.notes))
+        notes = list(dict.fromkeys(chain(*source.notes)))
         card = {"name": source.name, "created": time.time(), **found, **source.card, "notes": notes}
         write_json(draft / "card.json", card)
         for number, upload in enumerate(source.originals):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
@@ -21,7 +21,8 @@ TOO_DEEP = f"is nested too deeply (the limit is {DEPTH_LIMIT} levels)."
 TOO_LARGE = "is larger than the limit of 5 MB for one row. Split or remove it."
 MAX_COLUMNS = 16_384  # as many as Excel has
 RULE = re.compile(r"\s*:?[-=]+:?\s*")  # under the header of a table
-BLANK_NOTE = re.compile(r"[\d,]+ blank lines? (was|were) skipped\.")
+# How many is hard to say: some readers show none of them.
+BLANK_NOTE = "Blank lines were skipped."
 BROKEN = re.compile("[\0\ud800-\udfff]")
 
 
@@ -127,28 +128,14 @@ def objects_in(value: Any) -> list[Row]:
 
 
 def skip_blank_rows(rows: FileRows, notes: list[str]) -> FileRows:
-    """Yield the rows without those that hold nothing at all, and note how many there were."""
-    blank = 0
+    """Yield the rows without those that hold nothing at all, and note that there were some."""
+    blank = False
     for row in rows:
         if not isinstance(row, BadRow) and all(map(is_blank, row.values())):
-            blank += 1
+            blank = True
         else:
             yield row
-    notes += blank_note(blank)
-
-
-def blank_note(count: int) -> list[str]:
-    """The sentence about blank lines, if there were any."""
-    were = "was" if count == 1 else "were"
-    return [f"{count_of(count, 'blank line')} {were} skipped."] if count else []
-
-
-def merge_notes(notes: Iterable[str]) -> list[str]:
-    """Each note once; the blank lines of several files in one."""
-    found = list(notes)
-    blank = [note for note in found if BLANK_NOTE.fullmatch(note)]
-    count = sum(int(note.split()[0].replace(",", "")) for note in blank)
-    return list(dict.fromkeys([*(one for one in found if one not in blank), *blank_note(count)]))
+    notes += [BLANK_NOTE] * blank
 
 
 def change_rows(rows: FileRows, change: Callable[[Row], Row | None]) -> FileRows:
@@ -222,12 +209,12 @@ def _example_rows(
 ) -> Iterator[Cells | BadRow]:
     """The rows without blank ones and rules, and without the header again (of joined tables)."""
     header = [column or "" for column in layout.columns] if layout.headed else None
-    counts, blank = Counter[str](), 0
+    counts, blank = Counter[str](), False
     for cells in rows:
         if isinstance(cells, BadRow):
             yield cells
         elif not any(cell.strip() for at, cell in enumerate(cells) if at != layout.counting):
-            blank += 1
+            blank = True
         elif [cell.strip() for cell in cells] == header:
             counts["in which the header stands again"] += 1
         elif all(map(RULE.fullmatch, cells)):
@@ -235,4 +222,4 @@ def _example_rows(
         else:
             yield cells
     notes += [f"Left out: {count_of(count, 'row')} {what}." for what, count in counts.items()]
-    notes += blank_note(blank)
+    notes += [BLANK_NOTE] * blank

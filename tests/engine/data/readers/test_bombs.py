@@ -65,7 +65,7 @@ def test_blank_rows_of_a_sheet_are_skipped_and_said(tmp_path: Path) -> None:
     blank = row_of(4, cell("A4", " "), cell("B4", "")) + row_of(12, cell("A12", " "))
     found = read_made(tmp_path, "a.xlsx", book([names + lines + blank]))
     assert len(found.rows) == 4 and not found.bad
-    assert "3 blank lines were skipped." in found.notes
+    assert "Blank lines were skipped." in found.notes
 
 
 def test_what_is_far_but_little_is_read(tmp_path: Path) -> None:

@@ -42,7 +42,7 @@ PARTS = [*'{}[],:";1 \n\r\ufeff', '"a"', "1e999", "NaN", "\\ud800", "\\u0000"]
         ("a.txt", "One.\nStill one.\n\nTwo.\n", 2, "one example per paragraph"),
         ("A.JSONL", ROW, 1, ""),
         ("a.csv", '"a, b, c";text\nx;y\n', 1, ""),
-        ("a.csv", "prompt,completion\na,b\n\n,\nc,d\n", 2, "1 blank line was skipped"),
+        ("a.csv", "prompt,completion\na,b\n\n,\nc,d\n", 2, "Blank lines were skipped"),
         ("a.csv", "prompt,,\na,b,c\n", 1, "called so: 'column 2', 'column 3'"),
         ("a.json", f"[ {ROW} ,\n{ROW}\n]\n", 2, ""),
         ("a.csv", "text\r" + ("x" * 99 + "\r") * 60_000, 60_000, ""),

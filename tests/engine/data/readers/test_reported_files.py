@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from engine.data.readers.table import merge_notes
+from engine.data.readers.table import BLANK_NOTE
 from tests.engine.data.made_rows import find, make_rows, rows_of, to_jsonl
 from tests.engine.data.readers.reading import read_made
 
@@ -27,7 +27,7 @@ TALKS = [
         ("Report,FAQ\nDate,2024-05-01\n\nquestion,answer\n" + LINES, "“Report FAQ”"),
         ("Report:,FAQ export\nBy:,Ann Lee\nquestion,answer\n" + LINES, "“By: Ann Lee”"),
         ("question,answer\n" + LINES + "question,answer\n", "1 row in which the header stands"),
-        ("question,answer\n" + LINES + ",\n , \n", "2 blank lines were skipped"),
+        ("question,answer\n" + LINES + ",\n , \n", "Blank lines were skipped"),
         ("question,answer\n------,------\n" + LINES, "1 row of dashes"),
         ("List\n| question | answer |\n|---|---|\n" + "".join(
             f"| {row['question']} | {row['answer']} |\n" for row in ROWS), "“List”"),
@@ -49,20 +49,12 @@ def test_blank_lines_are_skipped_and_said(tmp_path: Path, name: str) -> None:
         rows += [{}, {"question": None, "answer": []}]
         lines = [json.dumps(row) for row in rows]
         text = "\n".join(lines) if name == "a.jsonl" else f"[{','.join(lines)}]"
-        blank = "3 blank lines were skipped."
     else:
         mark = "," if name == "a.csv" else "\t"
         lines = [mark.join(f'"{one}"' for one in row.values()) for row in rows]
         text = "\n".join([mark.join(ROWS[0]), *lines])
-        blank = "1 blank line was skipped."
     found = read_made(tmp_path, name, text)
-    assert found.rows == ROWS and not found.bad and found.notes == [blank]
-
-
-def test_the_blank_lines_of_several_files_are_one_note() -> None:
-    notes = ["One.", "2 blank lines were skipped.", "1 blank line was skipped.", "One."]
-    assert merge_notes(notes) == ["One.", "3 blank lines were skipped."]
-    assert merge_notes(["One."]) == ["One."]
+    assert found.rows == ROWS and not found.bad and found.notes == [BLANK_NOTE]
 
 
 def test_quotes_behind_backslashes(tmp_path: Path) -> None:
