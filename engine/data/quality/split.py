@@ -80,13 +80,6 @@ def split_findings(
         return []
     if not held_out:
         return [make_finding("split", len(kept))] if len(kept) >= MIN_EXAMPLES else []
-    different = len({facts.clusters[at] for at in held_out})
-    if different <= FEW_DIFFERENT and len(held_out) >= 2 * different:
-        said = {
-            "things": count_of(different, "different thing"),
-            "share": format_share(1, different),
-        }
-        return [make_finding("held out alike", len(held_out), said)]
     sizes = Counter(facts.clusters[at] for at in kept)
     several = [size for size in sizes.values() if size > 1]
     joined, wanted = sum(several), round(share * len(kept))
@@ -97,9 +90,20 @@ def split_findings(
         "held_out": count_of(len(held_out), "row"),
         "wanted": wanted,
     }
-    if several and abs(len(held_out) - wanted) > max(MISSED_ROWS, MISSED_SHARE * wanted):
+    found = _alike_findings(facts, held_out)
+    missed = abs(len(held_out) - wanted) > max(MISSED_ROWS, MISSED_SHARE * wanted)
+    if several and missed and not found:
         return [make_finding("few clusters", len(held_out), values)]
     near = Counter(facts.groups[at] for at in kept)
     if joined - sum(size for size in near.values() if size > 1) >= max(2, SAID_SHARE * len(kept)):
-        return [make_finding("kept together", joined, values)]
-    return []
+        found.append(make_finding("kept together", joined, values))
+    return found
+
+
+def _alike_findings(facts: RowFacts, held_out: set[int]) -> list[Finding]:
+    """That the held-out rows say few different things, so that each of these weighs much."""
+    different = len({facts.clusters[at] for at in held_out})
+    if different > FEW_DIFFERENT or len(held_out) < 2 * different:
+        return []
+    said = {"things": count_of(different, "different thing"), "share": format_share(1, different)}
+    return [make_finding("held out alike", len(held_out), said)]
