@@ -164,8 +164,8 @@ FINDING_TEXTS = {
         "They share a sentence, question, answer or template, or come from the same conversation "
         "or document. They form {groups}, each kept whole: either learned or held out."),
     "held out alike": FindingText("warn", "The {rows} held out say only {things}",
-        "They repeat it in other words, so the check on them says little: one thing right or wrong "
-        "is {share} of it. Add rows that are unlike these.",
+        "Most of them repeat others in other words, so the check says little: one thing right or "
+        "wrong is {share} of it. Add rows that are unlike these.",
         kind="kept together"),
     "few clusters": FindingText("warn", "{held_out} held out, where {wanted:,} were wanted",
         "{joined} say the same as others and form {groups}, of which the largest has {largest}. "
