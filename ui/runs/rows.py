@@ -33,7 +33,7 @@ from engine.text import (
 from ui.text import state_label
 
 FILES = ("spec.yaml", "meta.json", "events.jsonl", "data/about.json")  # that a row is made of
-KEPT, VERSION = "row.json", 2  # the file, and what its content means
+KEPT, VERSION = "row.json", 3  # the file, and what its content means
 ROWS_KEPT = 4000  # in memory, of all visitors
 
 
@@ -207,12 +207,23 @@ def _result_cells(run: RunDir, view: RunView) -> dict[str, Cell]:
     if view.scored:
         score = short_score(view.scored)
         cells["score"] = Cell(score.figure, score.rank, score.what, mind, score.base)
+    elif right := _right_labels(view):
+        cells["score"] = right._replace(note=mind)
     if view.last:
         cells["time"] = Cell(format_duration(view.last.seconds), view.last.seconds)
     saved = (len(view.saved), view.attempt, len(view.merged), type(view.ended).__name__)
     size = _size(run.path, saved)
     cells["disk"] = Cell(format_bytes(size), size)
     return cells
+
+
+def _right_labels(view: RunView) -> Cell | None:
+    """The right labels of the version that is kept, of a run that has not been scored."""
+    kept, began = view.kept, view.started
+    if kept is None or began is None or kept.accuracy is None:
+        return None
+    right = f"{round(kept.accuracy * began.held_out)} of {began.held_out}"
+    return Cell(f"{100 * kept.accuracy:.0f} %", kept.accuracy, right, hint="at its best check")
 
 
 @lru_cache(maxsize=ROWS_KEPT)

@@ -112,6 +112,16 @@ def test_better_scores_are_greater_whatever_was_measured(run: RunDir) -> None:
     assert ranks == sorted(ranks)
 
 
+def test_right_labels_are_told_before_a_run_is_scored(run: RunDir) -> None:
+    train(run, 2.0, 1.5)
+    assert cell(run, "score").figure == "–"
+    run.emit(ev.Evaluated(step=40, loss=1.0, seconds=80, accuracy=0.5))
+    run.emit(ev.Saved(step=40, best=True))
+    shown = cell(run, "score")
+    held_out = run.view().started.held_out
+    assert (shown.figure, shown.aside) == ("50 %", f"{round(held_out / 2)} of {held_out}")
+
+
 def test_files_are_read_once_and_a_new_app_reads_what_was_kept(
     run: RunDir, monkeypatch: pytest.MonkeyPatch
 ) -> None:
