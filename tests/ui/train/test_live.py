@@ -96,6 +96,17 @@ def test_figures_before_anything_is_known() -> None:
     assert "before training 3.000" in live_parts.held_out_figure(view)[1]
 
 
+def test_tokens_and_time_for_a_step_are_of_the_same_steps(finished: RunDir) -> None:
+    began, seconds = finished.view().started, [0.0]
+    assert began
+    for step in range(40):  # the second half is four times as slow
+        seconds.append(seconds[-1] + (1 if step < 20 else 4))
+    taken = [ev.Step(step=at, epoch=1, loss=1, lr=0.1, tokens=100 * at, seconds=seconds[at],
+                     memory_gb=1) for at in range(1, 41)]  # fmt: skip
+    speed, pace = live_parts.figures_of(fold_events([began, *taken]))["speed"]
+    assert speed == "25 tokens/s" and pace.startswith("4.0 s a step")
+
+
 def test_first_and_newest_reply_stand_together() -> None:
     asked = [ev.Sampled(step=step, prompt="Who?", reply=str(step)) for step in (0, 5, 10)]
     [found] = live_parts.samples_by_prompt(fold_events(asked))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,8 +13,10 @@ from engine.errors import ModelError, SpecError
 from engine.hardware import Machine, computes_in_bf16
 from engine.model import parameters
 from engine.model.info import ALL_LINEAR
+from engine.process import oneshot
 from engine.runs.engine import Engine
 from engine.store.run_dir import RunDir
+from tests.engine.data.made_rows import make_rows
 from tests.ui.fakes import INFO, FakeDesk, shown
 from ui import form
 from ui.context import Context
@@ -111,6 +115,20 @@ def test_what_does_not_fit_is_said_with_what_helps_and_can_be_started(
     words = shown_plan(ctx, values)
     assert "probably does not fit" in words and "start it anyway" in words
     assert train_tab.start_run(ctx, *shown(values), **values)
+
+
+def test_the_method_is_advised_for_the_rows_that_are_chosen_even_if_some_are_unusable(
+    ctx: Context, values: dict[str, Any], room, tmp_path: Path
+) -> None:
+    counted(ctx, values)
+    assert "for 700 rows" in next(start_card.show_plan(ctx, **values))["methods"]
+    rows = [*map(json.dumps, make_rows(100)), '{"prompt": "Only asked."}']
+    (tmp_path / "own.jsonl").write_text("\n".join(rows))
+    files = [(tmp_path / "own.jsonl", "own.jsonl")]
+    values |= {"data.source": oneshot.add_dataset_files(ctx.engine.store, files)}
+    shown = list(start_card.show_plan(ctx, **values))[-1]
+    assert "1 row of 101 cannot be used" in shown["facts"]
+    assert shown["start"] == start_card.DISABLED and "700 rows" not in str(shown)
 
 
 def test_stepping_down_is_estimated(ctx: Context, values: dict[str, Any], room) -> None:
