@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from itertools import pairwise
 from typing import NamedTuple
 
-from engine.text import format_count
+from engine.text import count_of, format_count
 from ui.text import escape_html
 
 MOST_LABELS, LABEL_LENGTH = 20, 24  # bars; characters of a name
@@ -18,7 +18,7 @@ def length_chart(edges: Sequence[float], counts: Sequence[int], limit: int) -> s
     most, bars = max(counts), []
     for (low, high), count in zip(pairwise(edges), counts, strict=True):
         kind = "over" if low >= limit else ""
-        what = f"{format_count(count)} rows of {low:.0f} to {high:.0f} tokens"
+        what = f"{count_of(count, 'row')} of {low:.0f} to {high:.0f} tokens"
         tall = f"height:{100 * count / most:.1f}%"
         bars.append(f'<i class="{kind}" style="{tall}" title="{what}"></i>')
     if edges[0] < limit <= edges[-1]:
@@ -26,9 +26,9 @@ def length_chart(edges: Sequence[float], counts: Sequence[int], limit: int) -> s
         bars.append(f'<b style="left:{at:.1f}%"></b>')
     first, last = (format_count(round(edge)) for edge in (edges[0], edges[-1]))
     about = f"tokens in a row; limit {format_count(limit)}"
-    said = f"{first} to {last} {about}; up to {format_count(most)} rows have the same length"
+    said = f"{first} to {last} {about}; at most {count_of(most, 'row')} of one length"
     ends = f"<span>{first}</span><span>{about}</span><span>{last}</span>"
-    inner = f"<small>{format_count(most)} rows</small>{''.join(bars)}"
+    inner = f"<small>{count_of(most, 'row')}</small>{''.join(bars)}"
     drawn = f'<div class="length-bars" role="img" aria-label="{said}">{inner}</div>'
     return drawn + f'<div class="ends">{ends}</div>'
 

@@ -119,6 +119,7 @@ window.HoneCurve = function (element) {
     element.querySelector('.chart-empty').hidden = ready; chart.hidden = !ready;
     const right = element.querySelector('[data-metric=right]');
     right.hidden = !data.checks.some((c) => c[2] !== null);
+    if (right.hidden && metric === 'right') return choose('loss'); // of a run before, which had it
     if (!ready || !element.offsetParent) return;
     plotly = await loadPlotly();
     if (!plotly) return;
@@ -145,13 +146,17 @@ window.HoneCurve = function (element) {
 
   whole.addEventListener('click', () => plotly.relayout(chart, { 'xaxis.autorange': true }));
   element.querySelector('.log-scale').addEventListener('click', (e) => { logScale = !logScale; e.currentTarget.setAttribute('aria-pressed', logScale); draw(); });
-  for (const button of element.querySelectorAll('[data-metric]')) button.addEventListener('click', () => {
-    metric = button.dataset.metric;
-    for (const other of element.querySelectorAll('[data-metric]')) other.setAttribute('aria-pressed', other === button);
-    for (const key of element.querySelectorAll('[data-for]')) key.hidden = key.dataset.for !== metric;
-    chart.setAttribute('aria-label', button.textContent + ' by step'); draw();
-  });
-  new MutationObserver(draw).observe(document.body, { attributes: true, attributeFilter: ['class'] });
+  function choose(name) {
+    metric = name;
+    for (const button of element.querySelectorAll('[data-metric]')) {
+      button.setAttribute('aria-pressed', button.dataset.metric === name);
+      if (button.dataset.metric === name) chart.setAttribute('aria-label', button.textContent + ' by step');
+    }
+    for (const key of element.querySelectorAll('[data-for]')) key.hidden = key.dataset.for !== name;
+    return draw();
+  }
+  for (const button of element.querySelectorAll('[data-metric]')) button.addEventListener('click', () => choose(button.dataset.metric));
+  new MutationObserver(() => { drawn = null; draw(); }).observe(document.body, { attributes: true, attributeFilter: ['class'] });
   new ResizeObserver(() => { if (!element.offsetParent) return; if (drawn) plotly.Plots.resize(chart); else draw(); }).observe(chart.parentElement);
 
   reset('');

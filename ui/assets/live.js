@@ -11,7 +11,7 @@ window.HoneLive = function (element, props, server, trigger, watch) {
     return e;
   };
   const curve = window.HoneCurve(element);
-  let shown = {}, cursor, state = null, live = false, asking = false, again = false, samples = [], question = 0, name = '';
+  let shown = {}, cursor, state = null, live = false, asking = false, again = false, samples = [], question = 0, name = '', keptStep = null, pressed = false;
 
   function reset(run) {
     cursor = { run: run || '', attempt: -1, index: 0, samples: 0 };
@@ -30,7 +30,8 @@ window.HoneLive = function (element, props, server, trigger, watch) {
       return showStatus(...words);
     }
     const said = answer.sentence, now = answer.progress;
-    showStatus(said.tone, said.title, said.text, said.evidence, said.action);
+    // Of which run: the next one may be prepared on the same page.
+    showStatus(said.tone, answer.live ? said.title : `${said.title}: ${answer.name}`, said.text, said.evidence, said.action);
     name = answer.name;
     text('.run-name', answer.name); text('.run-state', answer.label); Object.assign($('.run-state').dataset, { state: answer.state, worse: answer.worse }); hideEmpty('.run-about', answer.about);
     text('.percent', now.percent + ' %');
@@ -47,7 +48,8 @@ window.HoneLive = function (element, props, server, trigger, watch) {
     fill('.outcome tbody', answer.outcome, outcome); $('.outcome').hidden = !answer.outcome.length;
     if (answer.settings) fill('.settings', answer.settings, setting);
     if (answer.caution !== undefined) hideEmpty('.caution', answer.caution);
-    if (answer.samples) showSamples(answer.samples);
+    keptStep = answer.live ? null : answer.best;
+    if (answer.samples) showSamples(answer.samples); else if (samples.length) showQuestion();
     if (answer.log !== undefined) text('.log pre', answer.log || 'The log is empty.');
     $('.machine').hidden = !answer.load;
     if (answer.load) fill('.loads', answer.load, load);
@@ -113,13 +115,16 @@ window.HoneLive = function (element, props, server, trigger, watch) {
   }
 
   function showQuestion() {
-    const { prompt, replies } = samples[question], first = replies[0], last = replies[replies.length - 1];
+    const { prompt, replies } = samples[question], first = replies[0];
+    // Once it has ended, what counts is the version that is kept: Compare and Export have that one.
+    const kept = keptStep === null ? undefined : replies.slice(1).find((one) => one.step === keptStep);
+    const last = kept || replies[replies.length - 1];
     for (const [i, e] of [...$('.prompts').children].entries()) e.setAttribute('aria-pressed', i === question);
     text('.prompt', prompt); text('.before', first.text || '(an empty reply)');
-    text('.when', replies.length > 1 ? last.when : 'Now');
+    text('.when', replies.length > 1 ? last.when + (kept ? ', kept' : '') : 'Now');
     text('.after', replies.length > 1 ? last.text || '(an empty reply)' : 'Not checked yet.');
-    const between = replies.slice(1, -1);
-    $('.between').hidden = !between.length; text('.between summary', `${between.length} in between`);
+    const between = replies.slice(1).filter((one) => one !== last);
+    $('.between').hidden = !between.length; text('.between summary', `${between.length} at other steps`);
     fill('.between div', between, ({ when, text: words }) => { const e = make('div', undefined, 'reply'); e.append(make('h4', when), make('p', words || '(an empty reply)')); return e; });
   }
 
@@ -138,6 +143,7 @@ window.HoneLive = function (element, props, server, trigger, watch) {
     if (props.value !== answer.run) props.value = answer.run; // so that buttons and other tabs know which run is shown
     Object.assign(cursor, { attempt: answer.attempt, index: answer.next, samples: answer.sampled ?? cursor.samples });
     curve.add(answer); showAnswer(answer);
+    if (pressed && answer.live) { pressed = false; if (matchMedia('(max-width: 860px)').matches) window.scrollTo({ top: 0 }); }
     if (!answer.more) curve.drawNew();
     const before = state, wasLive = live;
     state = answer.state; live = answer.live;
@@ -172,6 +178,7 @@ window.HoneLive = function (element, props, server, trigger, watch) {
 
   $('.other button').addEventListener('click', (e) => { reset(e.target.dataset.run); shown = {}; question = 0; state = null; ask(); });
   $('.log').addEventListener('toggle', ask);
+  document.addEventListener('click', (e) => { pressed ||= Boolean(e.target.closest('#start')); }); // on a phone what happens is far above
   $('.to-start').addEventListener('click', () => document.querySelector('#start-card').scrollIntoView({ behavior: 'smooth' }));
   $('.copy').addEventListener('click', async (e) => { await navigator.clipboard.writeText($('.log pre').textContent); e.target.textContent = 'Copied'; });
   watch('value', () => { if (props.value !== cursor.run) { reset(props.value); shown = {}; question = 0; state = null; } ask(); });

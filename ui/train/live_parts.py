@@ -68,14 +68,22 @@ def _rate_now(rate: float, highest: float) -> str:
 
 
 def _right_figure(view: RunView) -> dict[str, list[str]]:
-    """The share of right labels at the newest check, for runs that choose labels."""
+    """The share of right labels, for runs that choose labels.
+
+    At the newest check; once the run has ended, of the version that is kept, which Compare asks.
+    """
     shares = [one.accuracy for one in view.checks if one.accuracy is not None]
     if not shares:
         return {}
+    kept = view.kept if view.ended else None
+    if kept and kept.accuracy is not None:
+        shares.append(kept.accuracy)
     rows = view.started.held_out if view.started else 0
     first = f"{round(shares[0] * rows)} before training" if view.first_loss is not None else ""
-    counted = f"{round(shares[-1] * rows)} of {count_of(rows, 'held-out row')}; {first}"
-    return {"right": [f"{100 * shares[-1]:.0f} %", counted.removesuffix("; ")]}
+    counted = f"{round(shares[-1] * rows)} of {count_of(rows, 'held-out row')}"
+    kept_at = f"kept from step {format_count(kept.step)}" if kept else ""
+    notes = "; ".join(filter(None, (counted, first, kept_at)))
+    return {"right": [f"{100 * shares[-1]:.0f} %", notes]}
 
 
 def _recent_pace(view: RunView, few: int) -> tuple[str, str]:
@@ -129,10 +137,11 @@ def _stage_time(stage: Stage) -> str:
 
 def samples_by_prompt(view: RunView) -> list[dict[str, Any]]:
     """All replies to each prompt, in the order of their steps."""
-    replies: dict[str, list[dict[str, str]]] = {}
+    replies: dict[str, list[dict[str, Any]]] = {}
     for sample in view.samples:
         when = f"After step {format_count(sample.step)}" if sample.step else "Before training"
-        replies.setdefault(sample.prompt, []).append({"when": when, "text": sample.reply})
+        said = {"when": when, "text": sample.reply, "step": sample.step}
+        replies.setdefault(sample.prompt, []).append(said)
     return [{"prompt": prompt, "replies": found} for prompt, found in replies.items()]
 
 

@@ -107,6 +107,24 @@ def test_tokens_and_time_for_a_step_are_of_the_same_steps(finished: RunDir) -> N
     assert speed == "25 tokens/s" and pace.startswith("4.0 s a step")
 
 
+def test_at_the_end_the_right_answers_are_those_of_the_version_that_is_kept(
+    finished: RunDir,
+) -> None:
+    began = finished.view().started
+    assert began
+    began = began.model_copy(update={"held_out": 6})
+    checks = [ev.Evaluated(step=step, loss=loss, seconds=1, accuracy=right / 6)
+              for step, loss, right in ((0, 2.0, 1), (5, 1.0, 1), (10, 3.0, 2))]  # fmt: skip
+    first, best, last = checks
+    saved = [ev.Saved(step=step, best=step == 5) for step in (5, 10)]
+    way = [began, first, best, saved[0], last, saved[1]]
+    assert live_parts.figures_of(fold_events(way))["right"][1].startswith("2 of 6")
+    ended = fold_events([*way, ev.Finished(step=10, seconds=9, memory_gb=1)])
+    assert live_parts.figures_of(ended)["right"] == [
+        "17 %", "1 of 6 held-out rows; 1 before training; kept from step 5",
+    ]  # fmt: skip
+
+
 def test_first_and_newest_reply_stand_together() -> None:
     asked = [ev.Sampled(step=step, prompt="Who?", reply=str(step)) for step in (0, 5, 10)]
     [found] = live_parts.samples_by_prompt(fold_events(asked))
