@@ -205,6 +205,10 @@ def wire_runs(ctx: Context, page: Page) -> None:
         filled = button.click(handler, runs.picked, list(widgets.values()), **QUIET)
         # The tab is opened afterwards: what that triggers must see the form as it is then.
         filled.success(bind(open_tab, "train"), None, page.tabs, **QUIET)
+    advised = train.live.advised_run(bind(live.start_advised, ctx), train.live, train.live, **QUIET)
+    # The form takes over what was started: the next Start must not be the bad run again.
+    taken_over = bind(fill_form.use_settings, ctx, outputs=widgets)
+    advised.success(taken_over, train.live, list(widgets.values()), **QUIET)
     wire_adapter_adding(ctx, runs, page.fields)
     moments = (page.opened.change, runs.tab.select, train.tab.select)
     pushed = (page.pushed.train_changed, page.pushed.runs_changed)

@@ -133,9 +133,10 @@ def starts_memorising(curves: CurveLevels) -> Sign | None:
     falls = is_below(curves.now, then)
     if not (falls and _held_out_rises(curves)) and not known_by_heart:
         return None
+    began = then.mean if best_step else curves.start_loss
     numbers = (
         f"Held-out loss was best at step {best_step:,} ({best:.3f}) and is {last:.3f} now; "
-        f"training loss went from {then.mean:.3f} to {curves.now.mean:.3f}."
+        f"since then, training loss went from {began:.3f} to {curves.now.mean:.3f}."
     )
     if curves.has_few_examples:
         return _too_few_examples(curves, numbers)

@@ -11,6 +11,7 @@ from filelock import FileLock
 from engine.runs.engine import Engine
 from engine.spec import run as specs
 from engine.spec.spec_file import changed_spec
+from engine.store import events as ev
 from engine.store.run_dir import RunDir
 from tests.browser.conftest import OpenPage, Serve, go, picture, reload, unfold
 from tests.browser.test_train import (
@@ -20,6 +21,7 @@ from tests.browser.test_train import (
     shown_rank,
     wait_for_facts,
 )
+from tests.engine.store.test_run_view import checked, started, step
 from tests.fake_backend import FakeBackend
 
 DONE = {
@@ -40,6 +42,33 @@ def queued(home: Path) -> Any:
         engine.start(specs.make_spec({"name": name}))
     with FileLock(engine.store.locks / "supervisor.lock"):
         yield engine, done
+
+
+def test_the_form_takes_over_what_was_advised(
+    open_page: OpenPage, serve: Serve, home: Path
+) -> None:
+    engine = Engine(home, FakeBackend(), supervise=False)
+    run = engine.start(specs.make_spec({"name": "too fast", "optim": {"learning_rate": 1.0}}))
+    run.queue_mark.unlink()
+    estimated = ev.Estimated(trainable=1, memory_gb=1, seconds_low=1, seconds_high=9)
+    run.emit(estimated.model_copy(update={"advised_rate": 0.0015}))
+    fast = step(1).model_copy(update={"lr": 1.0})
+    done = ev.Finished(step=1, seconds=1, memory_gb=1)
+    for event in (started(), checked(0, 1.0), fast, checked(1, 2.0), done):
+        run.emit(event)
+    with FileLock(engine.store.locks / "supervisor.lock"):  # nothing works on the queue
+        page = open_page(serve(home))
+        go(page, "Train")
+        unfold(page, "#more")
+        field = page.locator("#field-optim-learning_rate input")
+        field.fill("1")
+        field.blur()
+        page.locator("#start-card").get_by_text("667 times the advised").wait_for(timeout=WAIT)
+        page.locator("#live [data-act=advised_run]").click()
+        rate = "document.querySelector('#field-optim-learning_rate input').value === '0.0015'"
+        page.wait_for_function(rate, timeout=WAIT)
+    assert [one.spec.optim.learning_rate for one in engine.live()] == [0.0015]
+    engine.close()
 
 
 def test_from_one_run_to_the_next(

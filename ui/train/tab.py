@@ -75,7 +75,6 @@ def _build_live_panel(ctx: Context) -> gr.HTML:
     )
     for event, action in live.RUN_ACTIONS.items():
         getattr(panel, event)(bind(live.act_on_run, ctx, action), panel, None, **QUIET)
-    panel.advised_run(bind(live.start_advised, ctx), panel, panel, **QUIET)
     return panel
 
 
