@@ -6,6 +6,7 @@ import json
 import threading
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -146,12 +147,23 @@ class RunDir:
             for pause in (0.01, 0.0):
                 try:
                     with probe.acquire(timeout=0):
-                        return False
+                        pass
+                    self._remove_traces_of_probe()
+                    return False
                 except Timeout:
                     time.sleep(pause)
                 except OSError:  # the folder is damaged, and no worker could hold it
                     return False
         return True
+
+    def _remove_traces_of_probe(self) -> None:
+        """Remove the folder that a probe made anew, where the run was deleted just before it."""
+        if (self.path / "meta.json").exists():
+            return
+        with suppress(OSError):
+            if {one.name for one in self.path.iterdir()} <= {"lock"}:
+                (self.path / "lock").unlink(missing_ok=True)
+                self.path.rmdir()
 
     @property
     def queued(self) -> str:

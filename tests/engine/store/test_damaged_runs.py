@@ -155,3 +155,16 @@ def test_a_mark_that_is_written_anew_is_tried_again(home: Path) -> None:
     run.emit(ev.Stopped(step=0, kept=True))
     engine.resume(run.id)
     assert engine.supervisor._work_on_next() and run.state().value == "finished"
+
+
+def test_a_look_at_a_run_that_is_just_deleted_does_not_make_its_folder_anew(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine = Engine(home, FakeBackend(), supervise=False)
+    run = engine.start(SPEC)
+    shutil.rmtree(run.path)
+    with monkeypatch.context() as patch:  # it was there a moment ago
+        patch.setattr(type(run.path), "is_dir", lambda _: True)
+        assert not run.alive
+    assert not run.path.exists()
+    engine.close()

@@ -133,7 +133,7 @@ def test_a_run_that_trains_is_stopped_where_the_question_said_so(
     assert asked[sure.yes]["value"] == "Stop and delete"
     assert "leaves it" in tab.ask_picked(ctx, own, waits.id)[sure.question]
     both = tab.ask_chosen(ctx, own, says(ids=[finished.id, works.id, waits.id]))
-    assert "2 of them work or wait now" in both[own.sure.question]
+    assert "2 of them are running or waiting" in both[own.sure.question]
     # What was idle when it was asked about is not stopped without a word.
     (refused,) = deleted(ctx, sure, DeletionAsked((works.id,)))
     assert "is working or waiting now" in refused[sure.question] and works.alive
