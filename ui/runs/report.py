@@ -63,10 +63,8 @@ def report_document(report: RunReport) -> str:
     dates = format_date(report.created)
     if report.ended:
         dates += f" to {format_date(report.ended)}"
-    name, state = (
-        escape_html(report.name),
-        escape_html(state_label(RunState(report.state), report.worse)),
-    )
+    name = escape_html(report.name)
+    state = escape_html(state_label(RunState(report.state), report.worse))
     note = line(report.note) if report.note else ""
     page = report_page(report).replace("<details>", "<details open>")
     return (

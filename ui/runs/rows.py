@@ -207,7 +207,7 @@ def _result_cells(run: RunDir, view: RunView) -> dict[str, Cell]:
     if view.scored:
         score = short_score(view.scored)
         cells["score"] = Cell(score.figure, score.rank, score.what, mind, score.base)
-    elif right := _right_labels(view):
+    elif right := _accuracy(view):
         cells["score"] = right._replace(note=mind)
     if view.last:
         cells["time"] = Cell(format_duration(view.last.seconds), view.last.seconds)
@@ -217,7 +217,7 @@ def _result_cells(run: RunDir, view: RunView) -> dict[str, Cell]:
     return cells
 
 
-def _right_labels(view: RunView) -> Cell | None:
+def _accuracy(view: RunView) -> Cell | None:
     """The right labels of the version that is kept, of a run that has not been scored."""
     kept, began = view.kept, view.started
     if kept is None or began is None or kept.accuracy is None:

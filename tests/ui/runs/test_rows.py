@@ -112,7 +112,7 @@ def test_better_scores_are_greater_whatever_was_measured(run: RunDir) -> None:
     assert ranks == sorted(ranks)
 
 
-def test_right_labels_are_told_before_a_run_is_scored(run: RunDir) -> None:
+def test_accuracy_is_shown_before_a_run_is_scored(run: RunDir) -> None:
     train(run, 2.0, 1.5)
     assert cell(run, "score").figure == "–"
     run.emit(ev.Evaluated(step=40, loss=1.0, seconds=80, accuracy=0.5))
